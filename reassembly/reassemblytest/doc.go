@@ -1,0 +1,44 @@
+// Package reassemblytest makes traffic for tests: dialogues written as text
+// become packets, packets are damaged in ways that captures are damaged, and
+// parsers are held to what every parser must do.
+//
+// Contract: everything is a function of its arguments; the same script and the
+// same seed give the same bytes on every machine. Packets own their memory;
+// the damage functions never change the packets they are given, but may share
+// Data with them. Nothing here is safe for hostile input: it is for tests and
+// for the laboratory only.
+//
+// # Scripts
+//
+// A script is a text/template with the functions seq, add, pad, repeat, b64 and
+// b64url, and those that the caller brings. What comes out is read by lines:
+//
+//	# a comment; blank lines end a message
+//	time 2026-01-02T03:04:05Z     sets the packet clock (this is where it starts)
+//	time +1.5s                    moves it
+//	conn NAME CLIENT:PORT SERVER:PORT [midstream] [vlan=5[,7]] [mss=1460] [isn=N[,N]]
+//	                              opens a connection: SYN, SYN-ACK, ACK, but for midstream
+//	on NAME                       goes on with another one
+//	> GET / HTTP/1.1              client to server: lines that follow each other are one
+//	> Host: api.test              message, and the first empty one ends its header
+//	>
+//	> body
+//	< HTTP/1.1 200 OK             server to client
+//	>> "raw\x00bytes"             sent as they are; lines that follow each other are joined
+//	drop 1 3                      of the next message, these segments are not captured
+//	dup                           the next message's segments are captured twice
+//	reorder                       the next message's segments are captured in reverse
+//	nocapture >                   what the client sends (<: the server, nothing: both) is
+//	                              not captured from here on
+//	capture                       everything is captured again
+//	fin > / fin < / fin           a FIN of the client, the server, or both, client first
+//	rst > / rst <                 a reset
+//
+// Header lines are sent with CRLF, body lines joined by LF without a last one.
+// A message with a body and without Content-Length and Transfer-Encoding gets
+// a Content-Length; so does a response without a body, but for those that
+// have none (1xx, 204, 304, to HEAD, 2xx to CONNECT). What does not fit this
+// is sent raw. Messages are cut at the MSS; every second segment is
+// acknowledged at once, the rest by what the other side sends next, or after
+// 40 ms.
+package reassemblytest
