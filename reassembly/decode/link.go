@@ -1,0 +1,153 @@
+package decode
+
+import (
+	"encoding/binary"
+
+	"github.com/authtap/authtap/capture"
+)
+
+// link reads the link layer's header.
+func (w *walk) link(link capture.LinkType) (protocol, Reason) {
+	b := w.rest
+	switch link {
+	case capture.LinkEthernet:
+		if len(b) < 14 {
+			return 0, TruncatedLink
+		}
+		w.rest = b[14:]
+		return w.etherType(b[12:])
+	case capture.LinkSLL: // https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html
+		if len(b) < 16 {
+			return 0, TruncatedLink
+		}
+		w.rest = b[16:]
+		return w.etherType(b[14:])
+	case capture.LinkSLL2: // https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html
+		if len(b) < 20 {
+			return 0, TruncatedLink
+		}
+		w.rest = b[20:]
+		return w.etherType(b[0:])
+	case capture.LinkNull, capture.LinkLoop:
+		return w.loopback()
+	case capture.LinkNFLOG:
+		return w.netfilter()
+	case capture.LinkARCNET:
+		return w.arcnet()
+	case capture.LinkRaw, capture.LinkRaw12, capture.LinkRaw14, capture.LinkIPv4, capture.LinkIPv6:
+		return anyIP, Segment
+	}
+	return 0, UnknownLink
+}
+
+// etherType reads the two bytes at b, behind which w.rest begins: a type, or
+// the length of an IEEE 802.3 frame, which may hold a type in its SNAP header.
+func (w *walk) etherType(b []byte) (protocol, Reason) {
+	t := protocol(binary.BigEndian.Uint16(b))
+	if t >= 0x0600 && t != anyIP { // IEEE 802.3, clause 3.2.6
+		return t, Segment
+	}
+	// LLC with both SAPs SNAP, unnumbered information, no vendor (RFC 1042).
+	if r := w.rest; len(r) >= 8 && r[0] == 0xaa && r[1] == 0xaa && r[2] == 3 && r[3]|r[4]|r[5] == 0 {
+		t = protocol(binary.BigEndian.Uint16(r[6:]))
+		w.rest = r[8:]
+		if t != anyIP {
+			return t, Segment
+		}
+	}
+	return 0, NotIP
+}
+
+// loopback reads the address family, in the byte order of the machine that
+// captured; its numbers differ from system to system.
+func (w *walk) loopback() (protocol, Reason) {
+	if len(w.rest) < 4 {
+		return 0, TruncatedLink
+	}
+	family := binary.LittleEndian.Uint32(w.rest)
+	if family > 0xffff {
+		family = binary.BigEndian.Uint32(w.rest)
+	}
+	w.rest = w.rest[4:]
+	switch family {
+	case 2:
+		return etherIPv4, Segment
+	case 10, 23, 24, 28, 30: // Linux, Windows, NetBSD and OpenBSD, FreeBSD, macOS
+		return etherIPv6, Segment
+	}
+	return 0, NotIP
+}
+
+// netfilter finds the packet among the fields of a log message, each a length
+// (with its own four bytes, padded to four) and a type, in the byte order of
+// the machine that captured: https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html
+func (w *walk) netfilter() (protocol, Reason) {
+	if len(w.rest) < 4 {
+		return 0, TruncatedLink
+	}
+	b, order := w.rest[4:], binary.ByteOrder(binary.LittleEndian)
+	// Types are small numbers, so the order shows in the first of them.
+	if len(b) >= 4 && b[2] == 0 && b[3] != 0 {
+		order = binary.BigEndian
+	}
+	for len(b) >= 4 {
+		n, kind := int(order.Uint16(b)), order.Uint16(b[2:])
+		if n < 4 {
+			return 0, NotIP
+		}
+		if kind&0x7fff == 9 { // the payload
+			w.rest = b[4:]
+			w.trim(n - 4)
+			return anyIP, Segment
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return 0, TruncatedLink
+}
+
+// arcnet reads ARCNET's header as Linux gives it: addresses, two bytes of
+// offset, the protocol; unfragmented packets only.
+func (w *walk) arcnet() (protocol, Reason) {
+	b := w.rest
+	if len(b) < 8 {
+		return 0, TruncatedLink
+	}
+	switch {
+	case b[4] == 240: // RFC 1051
+		w.rest = b[5:]
+		return etherIPv4, Segment
+	case b[4] == 212 && b[5] == 0: // RFC 1201: not split
+		w.rest = b[8:]
+		return etherIPv4, Segment
+	}
+	return 0, NotIP
+}
+
+// version tells IPv4 from IPv6.
+func (w *walk) version() (protocol, Reason) {
+	if len(w.rest) == 0 {
+		return 0, TruncatedIP
+	}
+	switch w.rest[0] >> 4 {
+	case 4:
+		return etherIPv4, Segment
+	case 6:
+		return etherIPv6, Segment
+	}
+	return 0, NotIP
+}
+
+// vlan reads a tag: IEEE 802.1Q, clause 9.6. Id 0 marks a priority, no VLAN,
+// and often stands in one direction only.
+func (w *walk) vlan() (protocol, Reason) {
+	b := w.rest
+	if len(b) < 4 {
+		return 0, TruncatedLink
+	}
+	if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 && w.tags < len(w.net.VLAN) {
+		w.net.VLAN[w.tags] = id + 1
+		w.tags++
+	}
+	w.rest = b[4:]
+	return w.etherType(b[2:])
+}
