@@ -1,0 +1,126 @@
+package window
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+)
+
+// Counts are numbers of events by their class.
+type Counts [classes]uint64
+
+// Total is the number of all of them.
+func (c Counts) Total() uint64 { return c[Failure] + c[Success] + c[Pending] + c[Unclear] }
+
+// FailureRatio is the share of failures among the events whose outcome is
+// known, 0 where there are none.
+func (c Counts) FailureRatio() float64 {
+	known := c[Failure] + c[Success] + c[Pending]
+	if known == 0 {
+		return 0
+	}
+	return float64(c[Failure]) / float64(known)
+}
+
+// Summary is what the window of a key holds after an event. It is valid until
+// the next call of a method of its Set.
+type Summary struct {
+	// Latest is the event just added.
+	Latest Event
+	// First and Last are the times of the oldest and the latest event.
+	First, Last capture.Time
+	Count       Counts
+	// Distinct tells how many different values the failures had in each field.
+	Distinct [Fields]int
+	// Baseline is how many failures a span held in the past, on average: 0
+	// without history, and what is in the window now is not part of it.
+	Baseline float64
+	// Hits are the successes and the pending attempts: the latest sixteen that
+	// differ in client, label, class or a field, with the time of their last.
+	// Their Labels are cut to 128 bytes.
+	Hits []Event
+
+	entry *entry
+}
+
+func (s *Set) summarize(n *entry, e *Event) (failures uint64) {
+	m := &s.summary
+	*m = Summary{Latest: *e, Last: n.last, Hits: n.hits, Baseline: n.baseline(n.last, s.span), entry: n}
+	if len(n.marks) > 0 {
+		m.First = n.marks[0].from
+	}
+	m.Count = m.Within(s.span)
+	m.Distinct = m.DistinctWithin(s.span)
+	return m.Count[Failure]
+}
+
+// Within gives the counts of the last d of the window.
+func (s *Summary) Within(d time.Duration) Counts {
+	var c Counts
+	start := s.Last.Add(-d)
+	for i := len(s.entry.marks) - 1; i >= 0 && s.entry.marks[i].to > start; i-- {
+		for k, n := range s.entry.marks[i].n {
+			c[k] += uint64(n)
+		}
+	}
+	return c
+}
+
+// FirstWithin gives the time of the first event of the last d of the window.
+func (s *Summary) FirstWithin(d time.Duration) capture.Time {
+	first, start := s.Last, s.Last.Add(-d)
+	for i := len(s.entry.marks) - 1; i >= 0 && s.entry.marks[i].to > start; i-- {
+		first = s.entry.marks[i].from
+	}
+	return first
+}
+
+// DistinctWithin gives the numbers of different values that the failures of
+// the last d of the window had.
+func (s *Summary) DistinctWithin(d time.Duration) [Fields]int {
+	var n [Fields]int
+	start := s.Last.Add(-d)
+	for _, v := range s.entry.values {
+		if v.last > start {
+			n[v.field()]++
+		}
+	}
+	failures := int(s.Within(d)[Failure])
+	for f := range n {
+		n[f] = min(n[f]<<s.entry.level[f], failures)
+	}
+	return n
+}
+
+// Failed reports whether a failure had this value in the field. Of more than
+// 64 values some are forgotten.
+func (s *Summary) Failed(field int, x uint64) bool {
+	h := spread(field, x)
+	return x != 0 && slices.ContainsFunc(s.entry.values, func(v value) bool { return v.hash == h })
+}
+
+// Labels lists labels of failures, at most eight, in the order in which they
+// came.
+func (s *Summary) Labels() []string {
+	var out []string
+	for _, m := range s.entry.mentions {
+		if m.label != "" && !slices.Contains(out, m.label) {
+			out = append(out, m.label)
+		}
+	}
+	return out
+}
+
+// Clients lists clients of failures, at most eight, in the order in which they
+// came.
+func (s *Summary) Clients() []netip.Addr {
+	var out []netip.Addr
+	for _, m := range s.entry.mentions {
+		if m.client.IsValid() && !slices.Contains(out, m.client) {
+			out = append(out, m.client)
+		}
+	}
+	return out
+}

@@ -1,0 +1,53 @@
+// Package window keeps sliding windows on packet time: how many events a key
+// had lately, what came of them, and how many different values they held.
+//
+// Contract: a Set or a Cache belongs to one goroutine. Both are bounded: at
+// most Options.Keys keys, of which those without failures, then those with the
+// fewest, then the oldest make room for new ones, which is counted. A key takes
+// about 350 bytes after one event and at most 14 KB. Time comes with the
+// events and with Expire; nothing here reads a clock, and events that arrive
+// late do no harm.
+//
+// Windows slide: an event counts for as long as it is younger than the span,
+// not until some epoch ends. Counts and distinct values are exact while there
+// are few (128 events, 64 values); beyond that, events less than a sixtieth of
+// the span apart are kept together, and values are sampled, which gives their
+// number to about 15 percent.
+//
+// It does not know what an attack is: thresholds are the detectors'.
+package window
+
+import (
+	"net/netip"
+
+	"github.com/authtap/authtap/capture"
+)
+
+// Event is one observation.
+type Event struct {
+	Time capture.Time
+	// Fields are hashes of the values whose variety is measured (0: none);
+	// what each index means is the detector's.
+	Fields [Fields]uint64
+	// Class says what came of it.
+	Class Class
+	// Client and Label (an account's name, for instance) may be listed in a
+	// finding; the window keeps a bounded number of them.
+	Client netip.Addr
+	Label  string
+}
+
+// Fields is how many values an event has.
+const Fields = 4
+
+// Class is the outcome of an event, counted separately.
+type Class uint8
+
+// The classes.
+const (
+	Failure Class = iota
+	Success
+	Pending
+	Unclear
+	classes
+)

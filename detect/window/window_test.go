@@ -1,0 +1,327 @@
+package window
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"pgregory.net/rapid"
+)
+
+var start = capture.TimeOf(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+
+func at(d time.Duration) capture.Time { return start.Add(d) }
+
+// model is the window as it is defined: all events, looked through each time.
+type model struct {
+	span   time.Duration
+	events []Event
+	last   capture.Time
+}
+
+func (m *model) add(e Event) {
+	m.last = max(m.last, e.Time)
+	if e.Time > m.last.Add(-m.span) {
+		m.events = append(m.events, e)
+	}
+}
+
+func (m *model) within(d time.Duration) (c Counts, distinct [Fields]int) {
+	seen := map[[2]uint64]bool{}
+	for _, e := range m.events {
+		if e.Time <= m.last.Add(-d) {
+			continue
+		}
+		c[e.Class]++
+		for f, x := range e.Fields {
+			if k := [2]uint64{uint64(f), x}; e.Class == Failure && x != 0 && !seen[k] {
+				seen[k] = true
+				distinct[f]++
+			}
+		}
+	}
+	return c, distinct
+}
+
+// While a key has few events and values, the Set says exactly what the model
+// says, whatever the times.
+func TestFewEventsAreCountedExactly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		span := time.Duration(rapid.IntRange(1, 1000).Draw(t, "span")) * time.Second
+		set := New(Options{Span: span, Keys: 1000})
+		models := map[string]*model{}
+		clock := start
+		for range rapid.IntRange(1, 120).Draw(t, "events") {
+			clock = clock.Add(time.Duration(rapid.Int64Range(-int64(span)/4, int64(span)/3).Draw(t, "step")))
+			key := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key")
+			e := Event{Time: clock, Class: Class(rapid.IntRange(0, 3).Draw(t, "class"))}
+			for f := range e.Fields {
+				e.Fields[f] = rapid.Uint64Range(0, 60).Draw(t, "value")
+			}
+			m := models[key]
+			if m == nil {
+				m = &model{span: span}
+				models[key] = m
+			}
+			m.add(e)
+			s := set.Add(key, e)
+			if s.Last != m.last {
+				t.Fatalf("last is %v, want %v", s.Last, m.last)
+			}
+			d := time.Duration(rapid.Int64Range(1, int64(span)).Draw(t, "within"))
+			for _, d := range []time.Duration{span, d} {
+				count, distinct := m.within(d)
+				if got := s.Within(d); got != count {
+					t.Fatalf("within %v: %v, want %v", d, got, count)
+				}
+				if got := s.DistinctWithin(d); got != distinct {
+					t.Fatalf("distinct within %v: %v, want %v", d, got, distinct)
+				}
+			}
+			if rapid.IntRange(0, 9).Draw(t, "expire") == 0 {
+				set.Expire(clock.Add(-span / 2))
+			}
+		}
+	})
+}
+
+// With many, counts may reach back a sixtieth of the span too far, and distinct
+// values are an estimate.
+func TestManyEventsAreCountedClosely(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const span = 10 * time.Minute
+		set, m := New(Options{Span: span}), &model{span: span}
+		clock := start
+		pace := rapid.Int64Range(int64(time.Millisecond), int64(3*time.Second)).Draw(t, "pace")
+		values := rapid.Uint64Range(1, 3000).Draw(t, "values")
+		seed := rapid.Uint64().Draw(t, "seed")
+		for i := range rapid.IntRange(129, 3000).Draw(t, "events") {
+			clock = clock.Add(time.Duration(pace))
+			x := spread(0, seed+uint64(i))
+			e := Event{Time: clock, Class: Class(x >> 60 % 2), Fields: [Fields]uint64{1 + x>>8%values}}
+			m.add(e)
+			set.Add("k", e)
+		}
+		s := set.Add("k", Event{Time: clock, Class: Unclear})
+		m.add(Event{Time: clock, Class: Unclear})
+		for _, d := range []time.Duration{span, span / 2, time.Minute} {
+			low, distinct := m.within(d)
+			got := s.Within(d)
+			m.last += capture.Time(span / slots)
+			high, _ := m.within(d + 2*span/slots)
+			m.last -= capture.Time(span / slots)
+			for c := range got {
+				if got[c] < low[c] || got[c] > high[c] {
+					t.Fatalf("within %v: %v, want %v to %v", d, got, low, high)
+				}
+			}
+			if n := s.DistinctWithin(d)[0]; d == span && (n < distinct[0]*5/10 || n > distinct[0]*17/10) {
+				t.Fatalf("%d distinct, want about %d", n, distinct[0])
+			}
+		}
+		if n := s.entry.size(); n > 14<<10 {
+			t.Fatalf("a key takes %d bytes", n)
+		}
+	})
+}
+
+// The estimate is not off on average: a hundred keys with the same number.
+func TestDistinctEstimate(t *testing.T) {
+	for _, n := range []int{65, 200, 5000} {
+		set, sum := New(Options{Span: time.Hour}), 0
+		for key := range 100 {
+			var s *Summary
+			for i := range 2 * n { // each value twice
+				s = set.Add(fmt.Sprint(key), Event{Time: start, Fields: [Fields]uint64{0, uint64(key*n + i%n + 1)}})
+			}
+			sum += s.Distinct[1]
+		}
+		if mean := sum / 100; mean < n*93/100 || mean > n*107/100 {
+			t.Errorf("%d values are estimated as %d on average", n, mean)
+		}
+	}
+}
+
+func TestWindowSlides(t *testing.T) {
+	set := New(Options{Span: time.Minute})
+	// Five before the minute's end and five after: epochs would see five each.
+	for i := range 10 {
+		set.Add("k", Event{Time: at(time.Duration(55+i) * time.Second)})
+	}
+	s := set.Add("k", Event{Time: at(65 * time.Second), Class: Success})
+	if s.Count != (Counts{10, 1, 0, 0}) || s.First != at(55*time.Second) {
+		t.Errorf("got %v since %v", s.Count, s.First)
+	}
+	s = set.Add("k", Event{Time: at(115 * time.Second)})
+	if s.Count[Failure] != 10 || s.First != at(56*time.Second) {
+		t.Errorf("an event is still there after a minute: %v since %v", s.Count, s.First)
+	}
+}
+
+func TestHitsAndMentions(t *testing.T) {
+	set := New(Options{Span: time.Minute})
+	client := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }
+	long := strings.Repeat("x", 2*maxLabel)
+	for i := range 12 {
+		set.Add("k", Event{Time: at(0), Label: fmt.Sprint("user", i%10), Client: client(i % 3)})
+	}
+	for i := range 20 {
+		set.Add("k", Event{Time: at(time.Duration(i)), Class: Success, Label: fmt.Sprint("lucky", i)})
+	}
+	s := set.Add("k", Event{Time: at(time.Second), Class: Pending, Label: long})
+	if got := s.Labels(); !slices.Equal(got, []string{"user0", "user1", "user2", "user3", "user4", "user5", "user6", "user7"}) {
+		t.Errorf("labels %v", got)
+	}
+	if got := s.Clients(); !slices.Equal(got, []netip.Addr{client(0), client(1), client(2)}) {
+		t.Errorf("clients %v", got)
+	}
+	if len(s.Hits) != maxHits || s.Hits[0].Label != "lucky5" || s.Hits[maxHits-1].Label != long[:maxLabel] {
+		t.Errorf("hits %v", s.Hits)
+	}
+	// The same account again is no new hit, but a later one.
+	s = set.Add("k", Event{Time: at(2 * time.Second), Class: Success, Label: "lucky19"})
+	if len(s.Hits) != maxHits || s.Hits[14].Label != "lucky19" || s.Hits[14].Time != at(2*time.Second) {
+		t.Errorf("hits %v", s.Hits)
+	}
+	s = set.Add("k", Event{Time: at(time.Hour)})
+	if len(s.Hits) != 0 || len(s.Labels()) != 0 || s.Count.Total() != 1 {
+		t.Errorf("an hour later there are %v, %v, %v", s.Hits, s.Labels(), s.Count)
+	}
+}
+
+func TestFailed(t *testing.T) {
+	set := New(Options{Span: time.Minute})
+	set.Add("k", Event{Time: start, Class: Success, Fields: [Fields]uint64{8}})
+	s := set.Add("k", Event{Time: start, Fields: [Fields]uint64{7, 9}})
+	if !s.Failed(0, 7) || !s.Failed(1, 9) || s.Failed(1, 7) || s.Failed(0, 8) || s.Failed(0, 0) {
+		t.Error("wrong")
+	}
+}
+
+func TestBaseline(t *testing.T) {
+	set := New(Options{Span: time.Minute})
+	var s *Summary
+	for i := range 20 * 60 { // twenty a minute, for an hour
+		s = set.Add("k", Event{Time: at(time.Duration(i) * 3 * time.Second)})
+		if i == 19 && s.Baseline != 0 {
+			t.Errorf("baseline %v without history", s.Baseline)
+		}
+	}
+	if s.Baseline < 17 || s.Baseline > 21 {
+		t.Errorf("baseline %v, want about 20", s.Baseline)
+	}
+	// What is in the window now is not part of it.
+	before := s.Baseline
+	for range 500 {
+		s = set.Add("k", Event{Time: at(time.Hour)})
+	}
+	if s.Baseline > before+1 {
+		t.Errorf("baseline went from %v to %v by what the window holds", before, s.Baseline)
+	}
+	// It outlives the window and is forgotten by and by.
+	set.Expire(at(time.Hour + 5*time.Minute))
+	if st := set.Stats(); st.Keys != 1 {
+		t.Fatalf("%d keys", st.Keys)
+	}
+	if s = set.Add("k", Event{Time: at(time.Hour + 5*time.Minute)}); s.Baseline < 10 || s.Count.Total() != 1 {
+		t.Errorf("baseline %v, %v events", s.Baseline, s.Count)
+	}
+	set.Expire(at(2 * time.Hour))
+	if st := set.Stats(); st.Keys != 0 || st.Bytes != 0 {
+		t.Errorf("left: %+v", st)
+	}
+}
+
+func TestLightKeysAreEvictedFirst(t *testing.T) {
+	set := New(Options{Span: time.Hour, Keys: 100})
+	for range 20 {
+		set.Add("heavy", Event{Time: start})
+	}
+	for i := range 50 {
+		set.Add(fmt.Sprint("failed", i), Event{Time: start})
+	}
+	for i := range 1000 {
+		set.Add(fmt.Sprint("fine", i), Event{Time: at(time.Duration(i)), Class: Success})
+	}
+	st := set.Stats()
+	if st.Keys != 100 || st.Evicted != 951 {
+		t.Errorf("%+v", st)
+	}
+	if s := set.Add("heavy", Event{Time: start}); s.Count[Failure] != 21 {
+		t.Errorf("the heavy key was evicted: %v", s.Count)
+	}
+	if s := set.Add("failed0", Event{Time: start}); s.Count[Failure] != 2 {
+		t.Errorf("a key with a failure was evicted for one without: %v", s.Count)
+	}
+	if s := set.Add("fine998", Event{Time: start}); s.Count[Success] != 1 {
+		t.Errorf("the latest was evicted: %v", s.Count)
+	}
+	set.Expire(at(2 * time.Hour))
+	// What is left rests on its baseline.
+	if st := set.Stats(); st.Keys > 51 {
+		t.Errorf("after the span there are %d keys", st.Keys)
+	}
+	set.Expire(at(20 * time.Hour))
+	if st := set.Stats(); st.Keys != 0 || st.Bytes != 0 {
+		t.Errorf("left: %+v", st)
+	}
+}
+
+func TestBytesAreBounded(t *testing.T) {
+	set := New(Options{Span: time.Hour, Keys: 4096})
+	for key := range 500 {
+		for i := range 300 {
+			x := uint64(1000*key + i + 1)
+			set.Add(fmt.Sprint(key), Event{Time: at(time.Duration(i) * time.Second), Fields: [Fields]uint64{x, x, x, x}})
+		}
+	}
+	st := set.Stats()
+	if st.Bytes > 4096*512+14<<10 || st.Keys > 300 || st.Keys < 100 || st.Keys+st.Evicted != 500 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestLateEvents(t *testing.T) {
+	set := New(Options{Span: time.Minute})
+	set.Add("k", Event{Time: at(time.Hour)})
+	s := set.Add("k", Event{Time: at(0)})
+	if st := set.Stats(); s.Count.Total() != 1 || st.Late != 1 || s.Latest.Time != at(0) {
+		t.Errorf("%v, %+v", s.Count, st)
+	}
+	// The clock knows better: the hour has not come yet.
+	set.Expire(at(time.Second))
+	s = set.Add("k", Event{Time: at(2 * time.Second)})
+	if st := set.Stats(); s.Count.Total() != 1 || st.Late != 1 || s.Last != at(2*time.Second) {
+		t.Errorf("%v, %+v", s.Count, st)
+	}
+}
+
+// A key is small, and what the Set says it takes is what the heap says, to a
+// quarter.
+func TestLightKeyIsSmall(t *testing.T) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n = 100_000
+	before := heap()
+	set := New(Options{Span: time.Hour})
+	for i := range n {
+		h := uint64(i + 1)
+		set.Add(fmt.Sprintf("198.51.100.7|api.example.com|%d", i), Event{
+			Time: start, Fields: [Fields]uint64{h, h, h, h}, Label: "someone", Client: netip.IPv6Loopback(),
+		})
+	}
+	real, said := (heap()-before)/n, set.Stats().Bytes/n
+	if real > 400 || said < real*3/4 || said > real*5/4 {
+		t.Errorf("a key with one failure takes %d bytes, the Set says %d", real, said)
+	}
+	runtime.KeepAlive(set)
+}
