@@ -1,0 +1,135 @@
+// Package pipeline moves packets through the program: it wires a source to the
+// shards, the shards to the correlator, and ends all of them in order.
+//
+//	source ──rounds──▶ shard 0..n-1 ──▶ correlator
+//	   ▲                                    │
+//	   └──────────── empty rounds ──────────┘
+//
+// The source's goroutine reads and decodes packets and puts their segments,
+// payload copied, into a round: a batch for each shard, ended for all of them
+// by the same mark. A shard's goroutine owns conversations and parsers and
+// leaves in the round what came of its batch. The correlator's goroutine takes
+// the rounds as they were made and each round's results in the order (packet,
+// index), so that nothing behind it sees how many shards there are. Then the
+// round goes back to the source.
+//
+// Contract: memory is bounded by the number of rounds (Options.Rounds) and
+// their size, besides what shards and correlator keep. Everything waits for
+// everything: the source waits for an empty round, and a live source loses
+// packets in the kernel meanwhile, which it counts. Run returns when all
+// goroutines have ended. Packet time alone decides what happens; rounds end at
+// places that the packets decide, but for a live source.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Options say what to run. R is what a shard makes of an exchange.
+type Options[R any] struct {
+	Source capture.Source
+	// Live makes rounds end early, so that nothing waits longer than
+	// MaxDelay of packet time for others to come.
+	Live bool
+	// Shards is at least 1.
+	Shards int
+	// NewStreams makes what a shard reassembles and parses with; it is to call
+	// emit for each exchange, on the shard's goroutine.
+	NewStreams func(emit func(*exchange.Exchange)) Streams
+	// NewInspect makes the function that a shard calls for each exchange.
+	NewInspect func() func(*exchange.Exchange) R
+	// Take is called by the correlator for each result, in order, and Mark
+	// behind all that came before a mark. An error of Mark ends the run.
+	Take func(R)
+	Mark func(Mark) error
+	// Damaged is called by the source's goroutine for each damaged input,
+	// behind which it goes on with the others.
+	Damaged func(error)
+	// Report asks, whenever it can be received from, for Reported to be called
+	// by the correlator with the statistics at the next mark.
+	Report   <-chan struct{}
+	Reported func(Stats)
+}
+
+// Streams is what a shard owns: conversations and their parsers.
+type Streams interface {
+	// Segment takes the next segment; its payload is valid during the call.
+	Segment(*reassembly.Segment)
+	// Tick lets timers fire.
+	Tick(now capture.Time)
+	// Close ends everything that is open.
+	Close()
+	// Stats counts what was done so far.
+	Stats() StreamStats
+}
+
+// Mark is the end of a round.
+type Mark struct {
+	// Packet is the number of packets that were read before it.
+	Packet uint64
+	// Clock is the packet time; a whole second when Tick is set, which says
+	// that timers fire here.
+	Clock capture.Time
+	Tick  bool
+	// Last says that the input is over.
+	Last bool
+
+	report bool
+}
+
+// Run reads the source to its end, or until ctx is done, and takes what was
+// read through to the end in either case. It returns the statistics, and the
+// error that ended the run early; the end of ctx is none.
+func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
+	free := make(chan *round[R], rounds)
+	for range rounds {
+		free <- &round[R]{parts: make([]part[R], opt.Shards)}
+	}
+	var stop atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		stop.Store(true)
+		opt.Source.Close() // so that a blocked Next returns
+	})()
+
+	var shards sync.WaitGroup
+	inputs := make([]chan *round[R], opt.Shards)
+	for i := range inputs {
+		inputs[i] = make(chan *round[R], rounds)
+		shards.Go(func() { shard(&opt, i, inputs[i]) })
+	}
+	filled := make(chan *round[R], rounds)
+	c := correlator[R]{opt: &opt, stop: &stop}
+	var correlated sync.WaitGroup
+	correlated.Go(func() {
+		for r := range filled {
+			r.busy.Wait()
+			c.round(r)
+			r.empty()
+			free <- r
+		}
+	})
+
+	s := reader[R]{opt: &opt, stop: &stop, free: free, round: <-free}
+	s.send = func(r *round[R]) {
+		r.busy.Add(opt.Shards)
+		for _, in := range inputs {
+			in <- r
+		}
+		filled <- r
+	}
+	err := s.read()
+	for _, in := range inputs {
+		close(in)
+	}
+	close(filled)
+	shards.Wait()
+	correlated.Wait()
+	return c.stats, errors.Join(err, c.err)
+}

@@ -1,0 +1,56 @@
+package pipeline
+
+import (
+	"slices"
+
+	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// timed marks the index of what a timer brought about. It comes behind what
+// the mark's packet did, and then in the order in which requests began, which
+// is the same for any number of shards.
+const timed = 1 << 63
+
+// shard is what a shard's goroutine runs.
+func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
+	var (
+		p       *part[R]
+		at      reassembly.Order // of the next result of the segment at hand
+		timers  bool
+		inspect = opt.NewInspect()
+		count   uint64
+	)
+	streams := opt.NewStreams(func(x *exchange.Exchange) {
+		if timers {
+			at.Index = timed | x.Origin.Order
+		}
+		x.Order = at
+		at.Index++
+		count++
+		p.results = append(p.results, result[R]{x.Order, inspect(x)})
+	})
+	for r := range rounds {
+		p, timers = &r.parts[i], false
+		for j := range p.segments {
+			seg := &p.segments[j]
+			at = reassembly.Order{Packet: seg.Origin.Order}
+			streams.Segment(seg)
+		}
+		if r.mark.Tick || r.mark.Last {
+			n := len(p.results)
+			at.Packet, timers = r.mark.Packet, true
+			if r.mark.Last {
+				streams.Close()
+			} else {
+				streams.Tick(r.mark.Clock)
+			}
+			slices.SortStableFunc(p.results[n:], func(a, b result[R]) int { return a.order.Compare(b.order) })
+		}
+		if r.mark.report || r.mark.Last {
+			p.stats = streams.Stats()
+			p.stats.Exchanges = count
+		}
+		r.busy.Done()
+	}
+}
