@@ -33,7 +33,8 @@ type Segment struct {
 
 // Chunk is a run of bytes of one direction of a conversation, in stream order:
 // what the Assembler hands to a parser. A chunk either carries Bytes or stands
-// for Gap bytes that nobody will see any more.
+// for Gap bytes that nobody will see any more. One with neither says Conflict
+// of bytes before Seq that were handed on already.
 //
 // Bytes is valid during the call only; who needs it longer copies it.
 type Chunk struct {
@@ -77,15 +78,18 @@ const (
 	EndEvicted             // closed to stay within the budget
 	EndReuse               // a new SYN took over the same addresses and ports
 	EndShutdown            // the capture is over
+
+	// Ends is how many reasons there are.
+	Ends = iota
 )
 
 // Parser turns the chunks of one conversation, both directions, into exchanges
 // (or whatever its protocol gives), which it hands to where it was made to.
 //
-// Feed gets the chunks of each direction in stream order. End is called with
-// the direction that ended; for all reasons but EndFIN it is called once for
-// each direction, and nothing is fed afterwards. Between messages a parser
-// holds no buffers: an idle conversation must cost little.
+// Feed gets the chunks of each direction in stream order. End is called once
+// for each direction, and nothing of that direction is fed afterwards; EndFIN
+// leaves the other direction going on, every other reason ends both. Between
+// messages a parser holds no buffers: an idle conversation must cost little.
 type Parser interface {
 	Feed(c *Chunk)
 	End(d Direction, why End, at Origin)
