@@ -1,0 +1,352 @@
+package endpoint
+
+import (
+	"bytes"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Answer is what a response says by itself: status, marks and hashes, no text.
+// Two answers that are equal lead to the same judgement, so a finding keeps
+// only the different ones.
+type Answer struct {
+	// Status is 0 where there is no answer that is provably the request's, or
+	// where its head is damaged.
+	Status uint16
+	Marks  Marks
+	// Shape is a hash of how the content is built: the JSON key set, or media
+	// type and size class.
+	Shape uint64
+	// Type is a hash of the media type, 0 without content.
+	Type uint32
+	// Code is a hash of a code, status or errcode member, 0 without one.
+	Code uint32
+	// Location is a hash of a redirect's path, 0 without one.
+	Location uint32
+	// Cookies are hashes of the session cookies that the answer sets.
+	Cookies [2]uint32
+}
+
+// Marks of an Answer.
+type Marks uint16
+
+// The marks.
+const (
+	// Soft: an error within a 200, or grpc-status 7 or 16.
+	Soft Marks = 1 << iota
+	// Damaged: request or response has a gap or is cut.
+	Damaged
+	// Cached: the answer is from a cache.
+	Cached
+	// ToLogin: a redirect to where people log in.
+	ToLogin
+	// ToItself: a redirect to the request's own path, or back to the form.
+	ToItself
+	// Probe: the request was HEAD or OPTIONS.
+	Probe
+	// IssuesToken: a token in the content or in a redirect.
+	IssuesToken
+	// AsksSecondFactor: the password was right, another factor is asked for.
+	AsksSecondFactor
+	// LoginForm: HTML with a password field.
+	LoginForm
+	// SaysFailure: the content has words of a failed login, of a lockout or
+	// of a captcha.
+	SaysFailure
+	// Connected: the request was CONNECT or an upgrade.
+	Connected
+)
+
+// shapeBytes is how much of a body is looked at; a longer one is judged by its
+// beginning (CATALOGUE.md, 1.4 e).
+const shapeBytes = 4 << 10
+
+// Examine reads the answer of an exchange. path is the request's path.
+func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer {
+	var a Answer
+	r := &x.Response
+	if !x.Request.Damage.Whole() || !r.Damage.Whole() {
+		a.Marks |= Damaged
+	}
+	if !r.Present || !x.Request.Present || x.Flags&exchange.Unpaired != 0 || r.Damage&(exchange.HeadGap|exchange.Malformed) != 0 ||
+		r.Status < 100 || r.Status > 599 {
+		return a
+	}
+	a.Status = uint16(r.Status)
+	switch x.Request.Method {
+	case "HEAD", "OPTIONS":
+		a.Marks |= Probe
+	case "CONNECT":
+		a.Marks |= Connected
+	}
+	if r.Status == 101 {
+		a.Marks |= Connected
+	}
+	a.headers(r, x, path)
+	for i := range found.Response {
+		c := &found.Response[i]
+		switch c.Kind {
+		case credential.Session:
+			a.addCookie(hash32(c.Place.Name))
+		case credential.JWT, credential.Bearer, credential.RefreshToken, credential.APIKey:
+			if c.Place.Part == credential.InCookie {
+				a.addCookie(hash32(c.Place.Name))
+			}
+			a.Marks |= IssuesToken
+		}
+	}
+	if x.Request.Method != "HEAD" {
+		a.content(r)
+	}
+	return a
+}
+
+func (a *Answer) addCookie(name uint32) {
+	for i, n := range a.Cookies {
+		if n == name {
+			return
+		}
+		if n == 0 {
+			a.Cookies[i] = name
+			return
+		}
+	}
+}
+
+// headers reads what matters of the response's header, in one pass.
+func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string) {
+	for _, f := range r.Header {
+		switch len(f.Name) {
+		case 3:
+			if strings.EqualFold(f.Name, "Age") { // RFC 9111, section 5.1
+				if n, err := strconv.Atoi(strings.TrimSpace(f.Value)); err == nil && n > 0 {
+					a.Marks |= Cached
+				}
+			}
+		case 7:
+			if strings.EqualFold(f.Name, "X-Cache") && containsFold(f.Value, "hit") {
+				a.Marks |= Cached
+			}
+		case 8:
+			if strings.EqualFold(f.Name, "Location") && r.Status >= 300 && r.Status < 400 {
+				a.location(f.Value, x, path)
+			}
+		case 11:
+			if strings.EqualFold(f.Name, "grpc-status") {
+				a.grpc(f.Value)
+			}
+		case 12:
+			if strings.EqualFold(f.Name, "Content-Type") {
+				a.Type = hash32(mediaType(f.Value))
+			} else if strings.EqualFold(f.Name, "Cache-Status") && containsFold(f.Value, "hit") { // RFC 9211
+				a.Marks |= Cached
+			} else if strings.EqualFold(f.Name, "X-Cache-Hits") && strings.Trim(f.Value, " 0,") != "" {
+				a.Marks |= Cached
+			}
+		case 13:
+			if strings.EqualFold(f.Name, "X-Proxy-Cache") && containsFold(f.Value, "hit") {
+				a.Marks |= Cached
+			}
+		case 14:
+			if strings.EqualFold(f.Name, "X-Drupal-Cache") && containsFold(f.Value, "hit") {
+				a.Marks |= Cached
+			}
+		case 15:
+			if strings.EqualFold(f.Name, "CF-Cache-Status") && containsFold(f.Value, "hit") {
+				a.Marks |= Cached
+			}
+		}
+	}
+	for _, f := range r.Trailer {
+		if len(f.Name) == 11 && strings.EqualFold(f.Name, "grpc-status") {
+			a.grpc(f.Value)
+		}
+	}
+}
+
+func (a *Answer) grpc(v string) {
+	if v == "7" || v == "16" { // PERMISSION_DENIED, UNAUTHENTICATED
+		a.Marks |= Soft
+	}
+}
+
+// location judges where a redirect leads.
+func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
+	target := loc
+	if _, rest, ok := strings.Cut(loc, "://"); ok {
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			target = rest[i:]
+		} else {
+			target = "/"
+		}
+	} else if strings.HasPrefix(loc, "//") {
+		target = "/"
+		if i := strings.IndexByte(loc[2:], '/'); i >= 0 {
+			target = loc[2+i:]
+		}
+	}
+	p, query := target, ""
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		p, query = target[:i], target[i+1:]
+	}
+	a.Location = hash32(p) | 1
+	if LoginPath(p) {
+		a.Marks |= ToLogin
+	}
+	if containsFold(query, "error") || containsFold(query, "fail") || containsFold(query, "invalid") {
+		a.Marks |= SaysFailure
+	}
+	if p == path {
+		a.Marks |= ToItself
+		return
+	}
+	// Back to the form is a failed login too. The Referer names the form.
+	if ref := x.Request.Header.Get("Referer"); ref != "" && x.Request.Method == "POST" {
+		if _, rest, ok := strings.Cut(ref, "://"); ok {
+			if i := strings.IndexByte(rest, '/'); i >= 0 {
+				rp, _, _ := strings.Cut(rest[i:], "?")
+				if rp == p && p != "/" {
+					a.Marks |= ToItself
+				}
+			}
+		}
+	}
+}
+
+var loginWords = []string{"login", "signin", "sign-in", "sign_in", "logon", "log-in", "log_in", "authenticate", "sso", "auth"}
+
+// LoginPath reports whether a path's segments name a place to log in.
+func LoginPath(p string) bool {
+	for p != "" {
+		var seg string
+		seg, p, _ = strings.Cut(strings.TrimPrefix(p, "/"), "/")
+		if i := strings.LastIndexByte(seg, '.'); i > 0 { // login.php, login.aspx
+			seg = seg[:i]
+		}
+		for _, w := range loginWords {
+			if strings.EqualFold(seg, w) {
+				return true
+			}
+		}
+		if containsFold(seg, "login") || containsFold(seg, "signin") || strings.EqualFold(seg, "authorize") {
+			return true
+		}
+	}
+	return false
+}
+
+// content reads shape and marks from the body.
+func (a *Answer) content(r *exchange.Message) {
+	b := r.Body.Bytes
+	if len(b) > shapeBytes {
+		b = b[:shapeBytes]
+	}
+	t := bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
+	switch {
+	case len(t) == 0:
+		a.Type = 0
+		a.Shape = 1
+	case t[0] == '{' || t[0] == '[':
+		j := jsonFacts{data: t}
+		a.Shape = j.shape() | 1
+		a.Code = j.code
+		if a.Status >= 200 && a.Status < 300 && j.soft {
+			a.Marks |= Soft
+		}
+		if j.secondFactor {
+			a.Marks |= AsksSecondFactor
+		}
+		if j.failureWords {
+			a.Marks |= SaysFailure
+		}
+	case t[0] == '<':
+		form := hasPasswordField(t) || hasPasswordField(b)
+		if form {
+			a.Marks |= LoginForm
+		}
+		if failureWords.in(t) {
+			a.Marks |= SaysFailure
+		}
+		a.Shape = 2 | uint64(a.Type)<<8
+		if form {
+			a.Shape |= 4
+		}
+	default:
+		a.Shape = 8 | uint64(a.Type)<<8 | uint64(bits.Len64(uint64(r.Body.Length)))<<48
+		if len(t) < 512 && failureWords.in(t) {
+			a.Marks |= SaysFailure
+		}
+	}
+}
+
+func hasPasswordField(b []byte) bool {
+	for {
+		i := indexFold(b, "type=")
+		if i < 0 {
+			return false
+		}
+		b = b[i+5:]
+		v := bytes.TrimLeft(b, `"' `)
+		if len(v) >= 8 && bytes.EqualFold(v[:8], []byte("password")) {
+			return true
+		}
+	}
+}
+
+func mediaType(v string) string {
+	v, _, _ = strings.Cut(v, ";")
+	return strings.TrimSpace(v)
+}
+
+// hash32 is FNV-1a over the lower case of s.
+func hash32(s string) uint32 {
+	h := uint32(2166136261)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		h = (h ^ uint32(c)) * 16777619
+	}
+	if h == 0 {
+		return 1
+	}
+	return h
+}
+
+func containsFold(s, lower string) bool {
+	for i := 0; i+len(lower) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(lower)], lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// indexFold finds lower (ASCII, lower case) in b in any case.
+func indexFold(b []byte, lower string) int {
+	first, upper := lower[0], lower[0]&^0x20
+	for off := 0; ; {
+		rest := b[off:]
+		i := bytes.IndexByte(rest, first)
+		if upper != first {
+			if k := bytes.IndexByte(rest[:max(i, 0)], upper); k >= 0 || i < 0 {
+				if i < 0 {
+					k = bytes.IndexByte(rest, upper)
+				}
+				i = k
+			}
+		}
+		if i < 0 || off+i+len(lower) > len(b) {
+			return -1
+		}
+		if strings.EqualFold(string(b[off+i:off+i+len(lower)]), lower) {
+			return off + i
+		}
+		off += i + 1
+	}
+}

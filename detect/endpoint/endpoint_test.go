@@ -1,0 +1,420 @@
+package endpoint
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+const start = capture.Time(1767323045 * 1e9)
+
+var (
+	alice = netip.MustParseAddr("192.0.2.1")
+	bob   = netip.MustParseAddr("192.0.2.2")
+
+	token   = credential.Credential{Kind: credential.JWT, Place: credential.Place{Part: credential.InHeader, Name: "authorization"}, ID: credential.ID{1}}
+	forged  = credential.Credential{Kind: credential.JWT, Place: credential.Place{Part: credential.InHeader, Name: "authorization"}, ID: credential.ID{2}}
+	session = credential.Credential{Kind: credential.Session, Place: credential.Place{Part: credential.InCookie, Name: "sid"}, ID: credential.ID{3}}
+	flawed  = credential.Credential{Kind: credential.Bearer, Flaw: credential.Empty, ID: credential.ID{4}}
+)
+
+func TestTemplatesByForm(t *testing.T) {
+	for path, want := range map[string]string{
+		"/":                   "/",
+		"/users":              "/users",
+		"/users/":             "/users/",
+		"/users/17":           "/users/{id}",
+		"/v1/users/17/orders": "/v1/users/{id}/orders",
+		"/x/550e8400-e29b-41d4-a716-446655440000": "/x/{id}",
+		"/x/507f1f77bcf86cd799439011":             "/x/{id}",
+		"/x/deadbeef":                             "/x/deadbeef",
+		"/x/a@example.test/y":                     "/x/{email}/y",
+		"/x/a%40example.test":                     "/x/{email}",
+		"/r/2026-01-02":                           "/r/{date}",
+		"/reset/Zx81kQ0pLmN_27ahsUyTr3":           "/reset/{token}",
+		"/blog/how-to-use-a-2-factor-login":       "/blog/how-to-use-a-2-factor-login",
+		"/internationalization-settings":          "/internationalization-settings",
+		"/a;jsessionid=5FA2/b":                    "/{token}/b",
+		"*":                                       "*",
+		"example.test:443":                        "example.test:443",
+	} {
+		if got := formTemplate(path); got != want {
+			t.Errorf("%s: template %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestScanMakesNoTemplates(t *testing.T) {
+	m := NewMap(Options{})
+	for i := range 20000 {
+		m.Find("h", "GET", fmt.Sprintf("/scan-%d-x", i), alice, 404, start)
+	}
+	if n := m.Stats().Templates; n != 0 {
+		t.Errorf("one client's 404s made %d templates", n)
+	}
+	m.Find("h", "GET", "/secret", alice, 401, start)
+	e, _ := m.Find("h", "GET", "/secret", bob, 401, start)
+	if e.overflow {
+		t.Error("a second client did not make a template")
+	}
+	if e, _ = m.Find("h", "GET", "/open", alice, 200, start); e.overflow {
+		t.Error("a 200 did not make a template")
+	}
+}
+
+func TestTemplateBounds(t *testing.T) {
+	m := NewMap(Options{Hosts: 2, Templates: 10, Distinct: 1000})
+	for i := range 50 {
+		m.Find("h", "GET", "/p"+strings.Repeat("x", i), alice, 200, start)
+	}
+	if s := m.Stats(); s.Templates != 10 || s.TemplatesFull != 40 {
+		t.Errorf("stats %+v", s)
+	}
+	m.Find("i", "GET", "/", alice, 200, start)
+	e, _ := m.Find("j", "GET", "/", alice, 200, start)
+	if !e.overflow || m.Stats().HostsFull != 1 {
+		t.Errorf("a host beyond the bound was learned: %+v", m.Stats())
+	}
+	for i := range 30 {
+		m.Find("i", fmt.Sprint("M", i), "/", alice, 200, start)
+	}
+	if s := m.Stats(); s.TemplatesFull != 40+30+1-maxMethods {
+		t.Errorf("made-up methods were learned: %+v", s)
+	}
+}
+
+func TestVarietyMakesATemplate(t *testing.T) {
+	m := NewMap(Options{})
+	a := answer(200, 7)
+	for i := range 80 {
+		e, _ := m.Find("h", "GET", "/shop/"+string(rune('a'+i%26))+strings.Repeat("y", i/26)+"z/price", alice, 200, start)
+		e.Learn(&a, []credential.Credential{token}, start)
+	}
+	e, template := m.Find("h", "GET", "/shop/entirely-new/price", alice, 404, start)
+	if template != "/shop/{any}/price" || e.overflow {
+		t.Fatalf("template %s", template)
+	}
+	if n := e.count(Good, Success); n != 80 {
+		t.Errorf("the merged endpoint knows %d answers of 80", n)
+	}
+	if s := m.Stats(); s.Templates != 1 || s.Endpoints != 1 || s.Collapsed != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func answer(status uint16, shape uint64) Answer { return Answer{Status: status, Shape: shape, Type: 5} }
+
+// learned makes an endpoint that has seen answers: each is presentation,
+// status and shape.
+type seenAnswer struct {
+	creds  []credential.Credential
+	answer Answer
+}
+
+func good(n int, status uint16, shape uint64) []seenAnswer {
+	var s []seenAnswer
+	for range n {
+		s = append(s, seenAnswer{[]credential.Credential{token}, answer(status, shape)})
+	}
+	return s
+}
+
+func with(answer Answer, n int, creds ...credential.Credential) []seenAnswer {
+	var s []seenAnswer
+	for range n {
+		s = append(s, seenAnswer{creds, answer})
+	}
+	return s
+}
+
+func learned(lists ...[]seenAnswer) *Endpoint {
+	e := &Endpoint{method: "GET"}
+	now := start
+	for _, l := range lists {
+		for _, s := range l {
+			e.Learn(&s.answer, s.creds, now)
+			now = now.Add(time.Second)
+		}
+	}
+	return e
+}
+
+func TestJudge(t *testing.T) {
+	discriminating := [][]seenAnswer{good(3, 200, 7), with(answer(401, 9), 1)}
+	cached, cut := answer(200, 7), answer(200, 7)
+	cached.Marks, cut.Marks = Cached, Damaged
+	soft, moved, movedThere := answer(200, 7), answer(302, 1), answer(302, 1)
+	soft.Marks = Soft
+	moved.Location, movedThere.Location = 3, 4
+	filter403 := Answer{Status: 403, Shape: 2, Type: 99}
+	for name, c := range map[string]struct {
+		history [][]seenAnswer
+		answer  Answer
+		others  []credential.Credential
+		want    Verdict
+	}{
+		"nothing known":                   {nil, answer(200, 7), nil, LikelyAccepted},
+		"refused":                         {nil, answer(401, 9), nil, Rejected},
+		"no answer":                       {discriminating, Answer{}, nil, Unknown},
+		"server error":                    {discriminating, answer(500, 7), nil, Unknown},
+		"not found":                       {discriminating, answer(404, 7), nil, Unknown},
+		"too many":                        {discriminating, answer(429, 7), nil, Unknown},
+		"403 where bad ones get 401":      {discriminating, answer(403, 7), nil, Unknown},
+		"403 elsewhere":                   {nil, answer(403, 7), nil, Rejected},
+		"discriminating":                  {discriminating, answer(200, 7), nil, Accepted},
+		"two good ones are too few":       {[][]seenAnswer{good(2, 200, 7), with(answer(401, 9), 5)}, answer(200, 7), nil, LikelyAccepted},
+		"nobody was refused":              {[][]seenAnswer{good(30, 200, 7)}, answer(200, 7), nil, LikelyAccepted},
+		"refused by a filter in front":    {[][]seenAnswer{good(3, 200, 7), with(filter403, 3)}, answer(200, 7), nil, LikelyAccepted},
+		"refused 403 by the API":          {[][]seenAnswer{good(3, 200, 7), with(answer(403, 9), 1)}, answer(200, 7), nil, Accepted},
+		"good credential refused 403":     {[][]seenAnswer{good(3, 200, 7), with(answer(403, 9), 1, token)}, answer(200, 7), nil, LikelyAccepted},
+		"flawed credential refused":       {[][]seenAnswer{good(3, 200, 7), with(answer(401, 9), 1, flawed)}, answer(200, 7), nil, Accepted},
+		"other shape":                     {discriminating, answer(200, 8), nil, LikelyAccepted},
+		"soft failure":                    {discriminating, soft, nil, Rejected},
+		"from a cache":                    {discriminating, cached, nil, Unknown},
+		"cut":                             {discriminating, cut, nil, Unknown},
+		"answered without any, once":      {append(discriminating, with(answer(200, 7), 1)), answer(200, 7), nil, LikelyAccepted},
+		"open":                            {append(discriminating, with(answer(200, 7), 3)), answer(200, 7), nil, Unknown},
+		"open, nobody has credentials":    {[][]seenAnswer{with(answer(200, 7), 3)}, answer(200, 7), nil, Unknown},
+		"answered without any, other":     {append(discriminating, with(answer(200, 6), 3)), answer(200, 7), nil, Accepted},
+		"redirect":                        {discriminating, moved, nil, Unknown},
+		"redirect as for good ones":       {append(discriminating, with(movedThere, 3, token)), movedThere, nil, Accepted},
+		"other credential, never alone":   {discriminating, answer(200, 7), []credential.Credential{session}, LikelyAccepted},
+		"other credential suffices":       {append(discriminating, with(answer(200, 7), 1, session)), answer(200, 7), []credential.Credential{session}, Unknown},
+		"other credential does not":       {append(discriminating, with(answer(401, 9), 1, session)), answer(200, 7), []credential.Credential{session}, Accepted},
+		"password field instead of a 401": {discriminating, Answer{Status: 200, Marks: LoginForm, Shape: 2}, nil, Rejected},
+	} {
+		e := learned(c.history...)
+		at := Attempt{Answer: c.answer}
+		at.Others, at.OtherKinds, at.Parts = Kinds(append([]credential.Credential{forged}, c.others...), &forged)
+		if got := e.Judge(&at, start.Add(time.Hour)); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestMemoryIsSevenDays(t *testing.T) {
+	e := learned(good(3, 200, 7), with(answer(401, 9), 1))
+	at := Attempt{Answer: answer(200, 7)}
+	if v := e.Judge(&at, start.Add(6*24*time.Hour)); v != Accepted {
+		t.Errorf("after six days: %v", v)
+	}
+	if v := e.Judge(&at, start.Add(9*24*time.Hour)); v != LikelyAccepted {
+		t.Errorf("after nine days: %v", v)
+	}
+}
+
+func TestOverflowNeverDiscriminates(t *testing.T) {
+	m := NewMap(Options{})
+	e := m.None()
+	ok, no := answer(200, 7), answer(401, 9)
+	for range 5 {
+		e.Learn(&ok, []credential.Credential{token}, start)
+		e.Learn(&no, nil, start)
+	}
+	if e.Discriminates(start) {
+		t.Error("the endpoint of the unknown discriminates")
+	}
+}
+
+func TestLogin(t *testing.T) {
+	cookie := func(status uint16, name uint32) Answer {
+		return Answer{Status: status, Shape: 1, Cookies: [2]uint32{name}}
+	}
+	redirect := func(place uint32, m Marks) Answer { return Answer{Status: 302, Location: place, Marks: m} }
+	mark := func(status uint16, m Marks) Answer { return Answer{Status: status, Shape: 4, Marks: m} }
+	form := &credential.Login{Form: "form"}
+	for name, c := range map[string]struct {
+		failures, successes []Answer
+		answer              Answer
+		want                LoginOutcome
+	}{
+		"no answer":                    {nil, nil, Answer{}, LoginUnclear},
+		"401":                          {nil, nil, answer(401, 1), LoginFailure},
+		"422":                          {nil, nil, answer(422, 1), LoginFailure},
+		"429":                          {nil, nil, answer(429, 1), LoginFailure},
+		"500":                          {nil, nil, answer(500, 1), LoginUnclear},
+		"404":                          {nil, nil, answer(404, 1), LoginUnclear},
+		"a bare 200":                   {nil, nil, answer(200, 1), LoginUnclear},
+		"error in a 200":               {nil, nil, mark(200, Soft), LoginFailure},
+		"the form again":               {nil, nil, mark(200, LoginForm), LoginFailure},
+		"a token":                      {nil, nil, mark(200, IssuesToken), LoginSuccess},
+		"a token and an error":         {nil, nil, mark(200, IssuesToken|Soft), LoginFailure},
+		"second factor":                {nil, nil, mark(200, AsksSecondFactor), LoginPending},
+		"second factor, refused":       {nil, nil, mark(403, AsksSecondFactor), LoginPending},
+		"cookie":                       {nil, nil, cookie(200, 8), LoginSuccess},
+		"cookie that failures set too": {[]Answer{cookie(401, 8)}, nil, cookie(200, 8), LoginUnclear},
+		"redirect home":                {nil, nil, redirect(6, 0), LoginSuccess},
+		"redirect to the login":        {nil, nil, redirect(6, ToLogin), LoginFailure},
+		"redirect to itself":           {nil, nil, redirect(6, ToItself), LoginFailure},
+		"redirect where failures go":   {[]Answer{{Status: 403, Location: 6}}, nil, redirect(6, 0), LoginFailure},
+		"shape of a success":           {nil, []Answer{cookie(200, 8)}, answer(200, 1), LoginSuccess},
+		"shape of success and failure": {[]Answer{mark(200, Soft)}, []Answer{mark(200, IssuesToken)}, answer(200, 4), LoginUnclear},
+		"cut before the end":           {nil, nil, Answer{Status: 200, Marks: Damaged | IssuesToken}, LoginUnclear},
+	} {
+		e := &Endpoint{}
+		for _, a := range c.failures {
+			e.LearnLogin(&a, LoginFailure, start)
+		}
+		for _, a := range c.successes {
+			e.LearnLogin(&a, LoginSuccess, start)
+		}
+		if got := e.Login(&c.answer, form, start); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	basic := &credential.Login{Form: "basic"}
+	ok, no := answer(200, 7), answer(401, 9)
+	e := &Endpoint{}
+	if o := e.Login(&ok, basic, start); o != LoginUnclear {
+		t.Errorf("Basic where nobody was refused: %v", o)
+	}
+	e.Learn(&no, nil, start)
+	if o := e.Login(&ok, basic, start); o != LoginSuccess {
+		t.Errorf("Basic where others were refused: %v", o)
+	}
+	if o := e.Login(&no, basic, start); o != LoginFailure {
+		t.Errorf("Basic refused: %v", o)
+	}
+}
+
+func TestExamine(t *testing.T) {
+	x := func(status int, body string, header ...string) *exchange.Exchange {
+		x := &exchange.Exchange{}
+		x.Request = exchange.Message{Present: true, Method: "POST", Target: "/session", Header: exchange.Header{{Name: "Referer", Value: "https://h.test/form?x=1"}}}
+		x.Response = exchange.Message{Present: true, Status: status, Body: exchange.Body{Bytes: []byte(body), Length: int64(len(body))}}
+		for i := 0; i < len(header); i += 2 {
+			x.Response.Header = append(x.Response.Header, exchange.Field{Name: header[i], Value: header[i+1]})
+		}
+		return x
+	}
+	unpaired := x(200, "{}")
+	unpaired.Flags |= exchange.Unpaired
+	for name, c := range map[string]struct {
+		x    *exchange.Exchange
+		want Marks
+	}{
+		"success true":            {x(200, `{"success":true,"data":{}}`), 0},
+		"success false":           {x(200, ` {"success" : false}`), Soft},
+		"error null":              {x(200, `{"error":null,"errors":[]}`), 0},
+		"error":                   {x(200, `{"error":{"code":1}}`), Soft},
+		"error deeper":            {x(200, `{"data":{"error":"x"}}`), 0},
+		"status fail":             {x(200, `{"status":"FAIL"}`), Soft},
+		"status ok":               {x(200, `{"status":"ok"}`), 0},
+		"message":                 {x(200, `{"message":"Wrong Password."}`), SaysFailure},
+		"mfa":                     {x(200, `{"mfa_required":true}`), AsksSecondFactor},
+		"mfa not":                 {x(200, `{"mfa_required":false}`), 0},
+		"mfa as status":           {x(200, `{"status":"MFA_REQUIRED"}`), AsksSecondFactor},
+		"html":                    {x(200, `<html><body>Welcome</body></html>`, "Content-Type", "text/html"), 0},
+		"html form":               {x(200, `<html><INPUT Type = x><input name="p" type="PASSWORD"></html>`), LoginForm},
+		"to login":                {x(302, "", "Location", "/account/LogIn?next=/"), ToLogin},
+		"to login.php":            {x(302, "", "Location", "https://h.test/login.php"), ToLogin},
+		"to the form":             {x(302, "", "Location", "/form"), ToItself},
+		"to itself":               {x(303, "", "Location", "/session?x=1"), ToItself},
+		"home":                    {x(302, "", "Location", "/"), 0},
+		"home with error":         {x(302, "", "Location", "/?error=1"), SaysFailure},
+		"age":                     {x(200, "", "Age", "12"), Cached},
+		"fresh":                   {x(200, "", "Age", "0", "X-Cache", "MISS from x"), 0},
+		"cache hit":               {x(200, "", "X-Cache", "Hit from cloudfront"), Cached},
+		"grpc unauthenticated":    {x(200, "", "grpc-status", "16"), Soft},
+		"grpc ok":                 {x(200, "", "grpc-status", "0"), 0},
+		"broken JSON":             {x(200, `{"success":`), 0},
+		"cut JSON, mark before":   {x(200, `{"success":false,"da`), Soft},
+		"deep JSON":               {x(200, strings.Repeat(`[`, 4000)), 0},
+		"not provably its answer": {unpaired, 0},
+	} {
+		a := Examine(c.x, "/session", &credential.Found{})
+		if a.Marks != c.want {
+			t.Errorf("%s: marks %b, want %b", name, a.Marks, c.want)
+		}
+	}
+	if a := Examine(unpaired, "/", &credential.Found{}); a.Status != 0 {
+		t.Error("an unpaired answer was believed")
+	}
+}
+
+func TestShape(t *testing.T) {
+	shape := func(s string) uint64 {
+		x := &exchange.Exchange{}
+		x.Request.Present = true
+		x.Response = exchange.Message{Present: true, Status: 200, Body: exchange.Body{Bytes: []byte(s), Length: int64(len(s))}}
+		a := Examine(x, "/", &credential.Found{})
+		return a.Shape
+	}
+	same := func(a, b string) {
+		t.Helper()
+		if shape(a) != shape(b) {
+			t.Errorf("shapes differ: %s and %s", a, b)
+		}
+	}
+	differ := func(a, b string) {
+		t.Helper()
+		if shape(a) == shape(b) {
+			t.Errorf("shapes are the same: %s and %s", a, b)
+		}
+	}
+	same(`{"id":1,"name":"x"}`, `{ "name" : "a \" b", "id" : 2.5e3 }`)
+	same(`[{"id":1}]`, `[{"id":1},{"id":2}]`)
+	same(`{"a":{"b":{"c":1}}}`, `{"a":{"b":{"d":1}}}`)
+	differ(`{"id":1}`, `{"id":1,"name":"x"}`)
+	differ(`{"a":{"b":1}}`, `{"a":{"c":1}}`)
+	differ(`{}`, `[]`)
+	differ(`{"id":1}`, `[{"id":1}]`)
+	same("", "  ")
+}
+
+func TestWordsFit(t *testing.T) {
+	for _, s := range []*wordSet{failureWords, secondFactorWords} {
+		if len(s.words) > 64 {
+			t.Errorf("%d words: the set holds 64", len(s.words))
+		}
+		for _, w := range s.words {
+			if !s.in([]byte("x" + w + "y")) {
+				t.Errorf("%q is not found", w)
+			}
+		}
+	}
+}
+
+func FuzzExamine(f *testing.F) {
+	f.Add([]byte(`{"a":[1,{"error":"x"}],"code":"5"}`), "/login", 302)
+	f.Add([]byte(`<input type=password>`), "//h/x#y", 200)
+	f.Fuzz(func(t *testing.T, body []byte, location string, status int) {
+		x := &exchange.Exchange{}
+		x.Request = exchange.Message{Present: true, Method: "POST", Target: "/x"}
+		x.Response = exchange.Message{Present: true, Status: status, Header: exchange.Header{{Name: "Location", Value: location}},
+			Body: exchange.Body{Bytes: body, Length: int64(len(body))}}
+		a := Examine(x, "/x", &credential.Found{})
+		b := Examine(x, "/x", &credential.Found{})
+		if a != b {
+			t.Fatal("two readings of one answer differ")
+		}
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	m := NewMap(Options{})
+	m.Find("api.example.test", "GET", "/api/v1/users/17/orders/99", alice, 200, start)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Find("api.example.test", "GET", "/api/v1/users/18/orders/98", alice, 200, start)
+	}
+}
+
+func BenchmarkExamine(b *testing.B) {
+	body := []byte(`{"items":[` + strings.Repeat(`{"id":12345,"name":"some product","price":12.5,"tags":["a","b"]},`, 30) + `{}],"total":31}`)
+	x := &exchange.Exchange{}
+	x.Request = exchange.Message{Present: true, Method: "GET", Target: "/x"}
+	x.Response = exchange.Message{Present: true, Status: 200, Body: exchange.Body{Bytes: body, Length: int64(len(body))},
+		Header: exchange.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "Date", Value: "x"}}}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		Examine(x, "/x", &credential.Found{})
+	}
+}

@@ -1,0 +1,442 @@
+package detect
+
+import (
+	"container/list"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/window"
+)
+
+// Options of an Engine and its Inspectors.
+type Options struct {
+	// Key is the deployment key that credentials are hashed with.
+	Key credential.Key
+	// Sensor stands in every finding and in its ID.
+	Sensor string
+	// Detectors that run, and settings that replace their options' defaults,
+	// by detector and option.
+	Detectors []Detector
+	Settings  map[string]Values
+	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
+	TrustedProxies []netip.Prefix
+	// HidePrincipals replaces the names of accounts by keyed hashes.
+	HidePrincipals bool
+	// MaxFindings that are open at once (0: 100,000), and WindowKeys of each
+	// window (0: 200,000).
+	MaxFindings, WindowKeys int
+	// Secrets that JSON Web Tokens are tried with; nil tries none.
+	Secrets *credential.Secrets
+	// Live lets work that is done off the packet path come when it comes. A
+	// replay waits for it at each mark, so that it always comes at the same
+	// place.
+	Live bool
+	// Input names the file or interface of a packet.
+	Input func(i uint32) string
+	// Emit takes each version of a finding that is to be told. It is called on
+	// the engine's goroutine.
+	Emit func(Finding)
+}
+
+// Stats count what the engine did.
+type Stats struct {
+	Exchanges, Logins uint64
+	// Findings opened; Versions told of them; Open and Held as of now: a held
+	// finding waits for a verdict.
+	Findings, Versions uint64
+	Open, Held         int
+	// Evicted findings were closed early to stay within MaxFindings, Deferred
+	// work was not done because too much was under way.
+	Evicted, Deferred uint64
+	Endpoints         endpoint.Stats
+	Windows           map[string]window.Stats
+}
+
+// Engine shows exchanges to detectors, decides on verdicts and keeps the open
+// findings.
+//
+// Contract: one goroutine, no locks, packet time only. It is bounded by
+// MaxFindings, WindowKeys, the bounds of package endpoint and those of the
+// detectors' state. The same exchanges and marks give the same findings.
+type Engine struct {
+	options   Options
+	running   []*running
+	windows   map[string]*sharedWindow
+	endpoints *endpoint.Map
+	collapsed uint64
+
+	open  map[string]*record // by detector and dedupe key
+	order *list.List         // of *record, the one without news for longest first
+	byEnd map[*endpoint.Endpoint][]*record
+	jobs  []job
+	slots chan struct{}
+	// suspect is set while an exchange's credential is under suspicion.
+	suspect bool
+	stats   Stats
+}
+
+type running struct {
+	*Detector
+	values Values
+	state  any
+	refs   []string
+}
+
+// sharedWindow is a window and the detectors that ask it, the first of which
+// feeds it.
+type sharedWindow struct {
+	set    *window.Set
+	span   time.Duration
+	askers []asker
+}
+
+type asker struct {
+	detector *running
+	crossed  func(*Pass, string, *window.Summary)
+}
+
+type job struct {
+	pass Pass
+	done chan func(*Pass)
+}
+
+// Closed is the packet time without news after which a finding is closed; what
+// comes later makes a new one.
+const Closed = 24 * time.Hour
+
+// maxJobs is how much work may be under way off the packet path.
+const maxJobs = 1024
+
+// NewEngine makes an engine. It fails where a detector is invalid or a setting
+// names an option that there is not.
+func NewEngine(o Options) (*Engine, error) {
+	if o.MaxFindings == 0 {
+		o.MaxFindings = 100_000
+	}
+	if o.Input == nil {
+		o.Input = func(uint32) string { return "" }
+	}
+	e := &Engine{
+		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
+		open: make(map[string]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
+		slots: make(chan struct{}, 2),
+	}
+	known := make(map[string]bool)
+	sorted := slices.Clone(o.Detectors)
+	slices.SortFunc(sorted, func(a, b Detector) int { return strings.Compare(a.Name, b.Name) })
+	for i := range sorted {
+		d := &sorted[i]
+		if err := d.Validate(); err != nil {
+			return nil, err
+		}
+		if known[d.Name] {
+			return nil, fmt.Errorf("detector %q is there twice", d.Name)
+		}
+		known[d.Name] = true
+		r := &running{Detector: d, values: d.Defaults(), refs: d.References()}
+		if err := r.configure(o.Settings[d.Name]); err != nil {
+			return nil, err
+		}
+		if d.State != nil {
+			r.state = d.State(r.values)
+		}
+		for _, w := range d.Windows {
+			shared := e.windows[w.Name]
+			if shared == nil {
+				shared = &sharedWindow{window.New(window.Options{Span: w.Span, Keys: o.WindowKeys}), w.Span, nil}
+				e.windows[w.Name] = shared
+			}
+			if shared.span != w.Span {
+				return nil, fmt.Errorf("detector %s: its window %s spans %v, another detector's %v", d.Name, w.Name, w.Span, shared.span)
+			}
+			shared.askers = append(shared.askers, asker{r, w.Crossed})
+		}
+		e.running = append(e.running, r)
+	}
+	for name := range o.Settings {
+		if !known[name] {
+			return nil, fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)
+		}
+	}
+	return e, nil
+}
+
+// configure replaces options by settings of the same type.
+func (r *running) configure(settings Values) error {
+	for name, v := range settings {
+		have, ok := r.values[name]
+		if !ok {
+			return fmt.Errorf("detector %s has no option %q", r.Name, name)
+		}
+		if fmt.Sprintf("%T", have) != fmt.Sprintf("%T", v) {
+			return fmt.Errorf("detector %s: option %s takes a %T, not %v", r.Name, name, have, v)
+		}
+		r.values[name] = v
+	}
+	return nil
+}
+
+// Exchange takes the next exchange.
+func (e *Engine) Exchange(ins *Inspection) {
+	e.stats.Exchanges++
+	x := ins.Exchange
+	p := Pass{engine: e, ins: ins}
+	now := p.Now()
+	host := ins.Host
+	if host == "" {
+		host = x.Server.String()
+	}
+	if x.Request.Present {
+		p.endpoint, p.template = e.endpoints.Find(host, x.Request.Method, ins.Path, ins.Client, ins.Answer.Status, now)
+	} else {
+		p.endpoint = e.endpoints.None()
+	}
+	version := p.endpoint.Version()
+	p.outcome = p.endpoint.Outcome(&ins.Answer, now)
+	login := ins.Found.Login
+	if login != nil {
+		e.stats.Logins++
+		p.login = p.endpoint.Login(&ins.Answer, login, now)
+	}
+	e.suspect = false
+	for _, d := range e.running {
+		if d.Needs&ins.Has != 0 {
+			p.detector = d
+			d.Exchange(&p, x)
+		}
+	}
+	if login != nil {
+		p.endpoint.LearnLogin(&ins.Answer, p.login, now)
+	}
+	if !e.suspect && x.Request.Present {
+		p.endpoint.Learn(&ins.Answer, ins.Found.Request, now)
+	}
+	if p.endpoint.Version() != version {
+		e.rejudge(p.endpoint, now)
+	}
+	if n := e.endpoints.Stats().Collapsed; n != e.collapsed {
+		e.collapsed = n
+		e.reindex()
+	}
+}
+
+// Mark takes the end of a round: everything before it has come. Work that is
+// done off the packet path is answered here, and findings without news for
+// long are closed.
+func (e *Engine) Mark(clock capture.Time) {
+	e.settle(!e.options.Live)
+	for _, w := range e.windows {
+		w.set.Expire(clock)
+	}
+	for front := e.order.Front(); front != nil; front = e.order.Front() {
+		r := front.Value.(*record)
+		if clock.Sub(r.last) <= Closed {
+			break
+		}
+		e.close(r)
+	}
+}
+
+// Close tells the last version of every open finding, in the order in which
+// they had their last news.
+func (e *Engine) Close() {
+	e.settle(true)
+	for front := e.order.Front(); front != nil; front = e.order.Front() {
+		e.close(front.Value.(*record))
+	}
+}
+
+// Stats may be called between other calls.
+func (e *Engine) Stats() Stats {
+	s := e.stats
+	s.Endpoints = e.endpoints.Stats()
+	s.Open = len(e.open)
+	for _, r := range e.open {
+		if !r.due() {
+			s.Held++
+		}
+	}
+	s.Windows = make(map[string]window.Stats, len(e.windows))
+	for name, w := range e.windows {
+		s.Windows[name] = w.set.Stats()
+	}
+	return s
+}
+
+func (e *Engine) observe(p *Pass, name, key string, ev window.Event) {
+	w := e.windows[name]
+	if w == nil || w.askers[0].detector != p.detector {
+		return
+	}
+	s := w.set.Add(key, ev)
+	for _, a := range w.askers {
+		q := *p
+		q.detector = a.detector
+		a.crossed(&q, key, s)
+	}
+}
+
+func (e *Engine) ongoing(detector, key string, now capture.Time, within time.Duration) bool {
+	r := e.open[detector+"\x00"+key]
+	return r != nil && now.Sub(r.last) <= within
+}
+
+func (e *Engine) later(p *Pass, work func() func(*Pass)) {
+	if len(e.jobs) >= maxJobs {
+		if e.options.Live {
+			e.stats.Deferred++
+			return
+		}
+		e.settle(true)
+	}
+	j := job{pass: *p, done: make(chan func(*Pass), 1)}
+	e.jobs = append(e.jobs, j)
+	slots := e.slots
+	go func() {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		j.done <- work()
+	}()
+}
+
+// settle runs what came of work off the packet path, in the order in which it
+// was asked for.
+func (e *Engine) settle(wait bool) {
+	for len(e.jobs) > 0 {
+		j := e.jobs[0]
+		var then func(*Pass)
+		if wait {
+			then = <-j.done
+		} else {
+			select {
+			case then = <-j.done:
+			default:
+				return
+			}
+		}
+		e.jobs = e.jobs[1:]
+		if then != nil {
+			then(&j.pass)
+		}
+	}
+	e.jobs = nil
+}
+
+// report makes a finding of a report, or adds it to the one that is open.
+func (e *Engine) report(p *Pass, r Report) {
+	if r.Key == "" {
+		r.Key = Key(p.Host(), p.Endpoint())
+	}
+	d := p.detector
+	judged := d.Attempt && !r.Posture && r.Verdict == 0
+	if judged && !r.ByLogin && !d.Genuine && r.Credential != nil {
+		e.suspect = true
+	}
+	now := p.Now()
+	key := d.Name + "\x00" + r.Key
+	rec := e.open[key]
+	if rec != nil && now.Sub(rec.last) > Closed {
+		e.close(rec)
+		rec = nil
+	}
+	before := Verdict(0)
+	if rec == nil {
+		rec = newRecord(p, &r, key)
+		e.open[key] = rec
+		e.stats.Findings++
+		if len(e.open) > e.options.MaxFindings {
+			e.stats.Evicted++
+			e.close(e.order.Front().Value.(*record))
+		}
+		rec.place = e.order.PushBack(rec)
+	} else {
+		before = rec.verdict
+		rec.add(p, &r)
+		e.order.MoveToBack(rec.place)
+	}
+	switch {
+	case judged || r.ByLogin:
+		if rec.keep(p, &r) {
+			e.byEnd[p.endpoint.Canonical()] = append(e.byEnd[p.endpoint.Canonical()], rec)
+		}
+		rec.judge(now)
+	case r.Verdict != 0:
+		rec.verdict = max(rec.verdict, r.Verdict)
+	default:
+		rec.verdict = Observed
+	}
+	if rec.verdict > before {
+		rec.describe(p, &r)
+	}
+	e.tell(rec, before)
+}
+
+// tell emits a finding when it is new, when its verdict or severity changed,
+// and else with growing distance: whenever its count has doubled.
+func (e *Engine) tell(r *record, before Verdict) {
+	if !r.due() {
+		return
+	}
+	if r.verdict != before || r.told == 0 || r.count >= 2*r.told {
+		e.emit(r)
+	}
+}
+
+func (e *Engine) emit(r *record) {
+	r.told, r.toldVersion = r.count, r.version
+	e.stats.Versions++
+	if e.options.Emit != nil {
+		e.options.Emit(r.finding(e.options.Sensor))
+	}
+}
+
+// close tells the last version of a finding and forgets it.
+func (e *Engine) close(r *record) {
+	if r.due() && r.version != r.toldVersion {
+		e.emit(r)
+	}
+	delete(e.open, r.key)
+	e.order.Remove(r.place)
+	for _, t := range r.attempts {
+		end := t.endpoint.Canonical()
+		if rest := slices.DeleteFunc(e.byEnd[end], func(o *record) bool { return o == r }); len(rest) > 0 {
+			e.byEnd[end] = rest
+		} else {
+			delete(e.byEnd, end)
+		}
+	}
+}
+
+// rejudge looks again at the open findings of an endpoint of which something
+// was learned.
+func (e *Engine) rejudge(end *endpoint.Endpoint, now capture.Time) {
+	for _, r := range e.byEnd[end.Canonical()] {
+		before := r.verdict
+		r.judge(now)
+		if r.verdict != before {
+			r.version++
+			e.tell(r, before)
+		}
+	}
+}
+
+// reindex follows endpoints that were merged.
+func (e *Engine) reindex() {
+	old := e.byEnd
+	e.byEnd = make(map[*endpoint.Endpoint][]*record, len(old))
+	for front := e.order.Front(); front != nil; front = front.Next() {
+		r := front.Value.(*record)
+		for _, t := range r.attempts {
+			end := t.endpoint.Canonical()
+			if !slices.Contains(e.byEnd[end], r) {
+				e.byEnd[end] = append(e.byEnd[end], r)
+			}
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package detect
+
+import (
+	"net/netip"
+
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Inspection is an exchange with all that it shows by itself, without knowing
+// any other: what a shard makes of it before the engine sees it. It does not
+// change afterwards.
+type Inspection struct {
+	Exchange *exchange.Exchange
+	// Found holds the credentials of the request and of the response.
+	Found credential.Found
+	// Has is what the exchange offers to the detectors' Needs.
+	Has Needs
+	// Host, Path and Query of the request; Host in lower case without a
+	// default port.
+	Host, Path, Query string
+	// Client is the client's address behind trusted proxies.
+	Client netip.Addr
+	// Principal is the account that the request acts for, "" where unknown.
+	Principal string
+	// Answer is what the response says by itself.
+	Answer endpoint.Answer
+}

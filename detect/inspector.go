@@ -1,0 +1,161 @@
+package detect
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Inspector makes Inspections. Each shard has one: it belongs to one
+// goroutine, and what it makes may be read from any.
+type Inspector struct {
+	finder  *credential.Finder
+	trusted []netip.Prefix
+	hide    bool
+}
+
+// NewInspector makes an inspector of an engine's options.
+func NewInspector(o Options) *Inspector {
+	return &Inspector{
+		finder:  credential.NewFinder(credential.Options{Key: o.Key}),
+		trusted: o.TrustedProxies,
+		hide:    o.HidePrincipals,
+	}
+}
+
+// Inspect finds out what an exchange shows by itself.
+func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
+	ins := &Inspection{Exchange: x, Found: n.finder.Find(x)}
+	f := &ins.Found
+	if n.hide {
+		n.hidePrincipals(f)
+	}
+	ins.Host = strings.TrimSuffix(strings.TrimSuffix(x.Host(), ":80"), ":443")
+	ins.Path, ins.Query = x.PathQuery()
+	ins.Has = EveryExchange
+	if len(f.Request) > 0 {
+		ins.Has |= Presented
+	}
+	if len(f.Response) > 0 {
+		ins.Has |= Issued
+	}
+	for i := range f.Request {
+		c := &f.Request[i]
+		if c.Kind == credential.JWT {
+			ins.Has |= PresentedJWT
+		}
+		switch c.Place.Part {
+		case credential.InPath, credential.InUserinfo:
+			ins.Path = credential.Redact(f, ins.Path).String()
+			ins.Has |= InTarget
+		case credential.InQuery:
+			ins.Has |= InTarget
+		}
+		if ins.Principal == "" {
+			ins.Principal = c.Principal
+		}
+	}
+	for i := range f.Response {
+		if f.Response[i].Kind == credential.JWT {
+			ins.Has |= IssuedJWT
+		}
+	}
+	if f.Login != nil {
+		ins.Has |= LoginAttempt
+		if f.Login.Principal != "" {
+			ins.Principal = f.Login.Principal
+		}
+	}
+	switch x.Response.Status {
+	case 401:
+		if x.Response.Header.Has("WWW-Authenticate") {
+			ins.Has |= Challenge
+		}
+	case 407:
+		if x.Response.Header.Has("Proxy-Authenticate") {
+			ins.Has |= Challenge
+		}
+	}
+	ins.Client = clientOf(x, n.trusted)
+	ins.Answer = endpoint.Examine(x, ins.Path, f)
+	return ins
+}
+
+// hidePrincipals puts an account's keyed hash in the place of its name,
+// everywhere behind this point.
+func (n *Inspector) hidePrincipals(f *credential.Found) {
+	hidden := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		return n.finder.PrincipalID(name).String()
+	}
+	for _, list := range [][]credential.Credential{f.Request, f.Response} {
+		for i := range list {
+			list[i].Principal = hidden(list[i].Principal)
+		}
+	}
+	if f.Login != nil {
+		l := *f.Login
+		l.Principal = hidden(l.Principal)
+		f.Login = &l
+	}
+}
+
+// Redact gives text from the exchange as evidence.
+func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Redact(&ins.Found, s) }
+
+// clientOf gives the client's address (CATALOGUE.md, 1.7): the peer's, unless
+// that is a trusted proxy; then the right-most address of X-Forwarded-For or
+// Forwarded that is not one.
+func clientOf(x *exchange.Exchange, trusted []netip.Prefix) netip.Addr {
+	peer := x.Client.Addr()
+	if len(trusted) == 0 || !within(trusted, peer) {
+		return peer
+	}
+	var hops []string
+	x.Request.Header.Each("X-Forwarded-For", func(v string) { hops = append(hops, strings.Split(v, ",")...) })
+	if hops == nil {
+		x.Request.Header.Each("Forwarded", func(v string) { // RFC 7239, section 4
+			for _, element := range strings.Split(v, ",") {
+				for _, pair := range strings.Split(element, ";") {
+					if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, "for") {
+						hops = append(hops, value)
+					}
+				}
+			}
+		})
+	}
+	for i := len(hops) - 1; i >= 0; i-- {
+		a, ok := parseHop(hops[i])
+		if !ok {
+			break // what stands left of it was not written by a trusted proxy
+		}
+		if !within(trusted, a) {
+			return a
+		}
+	}
+	return peer
+}
+
+// parseHop reads an address with or without port, quotes and brackets.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.Trim(strings.TrimSpace(s), `"`)
+	if p, err := netip.ParseAddrPort(s); err == nil {
+		return p.Addr().Unmap(), true
+	}
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	return a.Unmap().WithZone(""), err == nil
+}
+
+func within(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,162 @@
+package detect
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/window"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Pass is all that a detector may touch while it looks at one exchange. It is
+// valid during the call only (the functions given to Later get their own).
+type Pass struct {
+	engine   *Engine
+	detector *running
+	ins      *Inspection
+	endpoint *endpoint.Endpoint
+	template string
+	outcome  endpoint.Outcome
+	login    endpoint.LoginOutcome
+}
+
+// Now is the exchange's packet time: that of its request, or of its response
+// where there is no request.
+func (p *Pass) Now() capture.Time { return p.ins.Exchange.Origin.Time }
+
+// Presented gives the credentials of the request. There are none when the
+// request's head has a gap: what stands there is not believed.
+func (p *Pass) Presented() []credential.Credential { return p.ins.Found.Request }
+
+// Issued gives the credentials of the response.
+func (p *Pass) Issued() []credential.Credential { return p.ins.Found.Response }
+
+// Login is the login attempt that the request makes, nil where it makes none,
+// and LoginOutcome what came of it.
+func (p *Pass) Login() *credential.Login { return p.ins.Found.Login }
+
+// LoginOutcome says what the login oracle makes of the answer.
+func (p *Pass) LoginOutcome() endpoint.LoginOutcome { return p.login }
+
+// Outcome says what the answer means for access to the resource.
+func (p *Pass) Outcome() endpoint.Outcome { return p.outcome }
+
+// Principal is the account that the request acts for, as far as it names one:
+// that of the login, else of the first credential that names one.
+func (p *Pass) Principal() string { return p.ins.Principal }
+
+// Client is the client's address: the peer's, or behind a trusted proxy that
+// which the proxy names.
+func (p *Pass) Client() netip.Addr { return p.ins.Client }
+
+// Host is the request's host, in lower case, without a default port.
+func (p *Pass) Host() string { return p.ins.Host }
+
+// Template is the path with its variable segments replaced: /users/{id}.
+func (p *Pass) Template() string { return p.template }
+
+// Endpoint names method and template: "GET /users/{id}". With the host it is
+// what most dedupe keys are made of.
+func (p *Pass) Endpoint() string { return p.ins.Exchange.Request.Method + " " + p.template }
+
+// Discriminates reports whether the endpoint discriminates: it is known to refuse
+// who has no good credential.
+func (p *Pass) Discriminates() bool { return p.endpoint.Discriminates(p.Now()) }
+
+// Options are the detector's options as in force for this exchange.
+func (p *Pass) Options() Values { return p.detector.values }
+
+// State is what the detector's State function made for this engine.
+func (p *Pass) State() any { return p.detector.state }
+
+// Key joins the parts of a dedupe key. Parts come from traffic: the separator
+// is escaped within them, and each is cut to 256 bytes.
+func Key(parts ...string) string {
+	var b strings.Builder
+	for i, s := range parts {
+		if i > 0 {
+			b.WriteByte('|')
+		}
+		if len(s) > 256 {
+			s = s[:256]
+		}
+		b.WriteString(strings.ReplaceAll(s, "|", "%7C"))
+	}
+	return b.String()
+}
+
+// Report is what a detector says of an exchange. The engine adds what it knows
+// of the exchange, decides on verdict and severity, and makes one finding of
+// all reports with the same key.
+type Report struct {
+	// Key is the dedupe key: what makes this the same finding as another.
+	Key string
+	// Title, Severity and Confidence replace the detector's where set.
+	Title      string
+	Severity   Severity
+	Confidence Confidence
+	// Credential is the one that the report is about, nil where there is none.
+	Credential *credential.Credential
+	// Principal replaces the exchange's where set.
+	Principal string
+	// Evidence of this event; the finding keeps that of its first and of its
+	// strongest event.
+	Evidence Evidence
+	// Posture makes the finding one of the server's own posture (verdict
+	// observed), for detectors that are otherwise of attempts.
+	Posture bool
+	// ByLogin takes the verdict from the login oracle instead of the
+	// endpoint's: for detectors of logins and single-use values.
+	ByLogin bool
+	// Verdict is set by window detectors only, from what their window holds.
+	Verdict Verdict
+	// Only holds the finding back until the verdict is one of these (empty:
+	// any). Held reports are bounded and counted.
+	Only []Verdict
+	// Count and First, where set, are the events that the report stands for
+	// when it opens a finding (a window's events before its threshold) and the
+	// time of the first of them. Later reports count one each.
+	Count uint64
+	First capture.Time
+}
+
+// Report hands a report to the engine. A report of an attempt also makes its
+// credential suspect: what the server answers to it teaches nothing about the
+// endpoint, unless the detector is one of those that suspect the server.
+func (p *Pass) Report(r Report) { p.engine.report(p, r) }
+
+// Observe adds an observation to the window of that name, one of the
+// detector's, under key, and asks the Crossed of every detector that has it.
+func (p *Pass) Observe(name, key string, e window.Event) { p.engine.observe(p, name, key, e) }
+
+// Ongoing reports whether a finding of that detector with that dedupe key is
+// open and had news within the last span of packet time.
+func (p *Pass) Ongoing(detector, key string, within time.Duration) bool {
+	return p.engine.ongoing(detector, key, p.Now(), within)
+}
+
+// Later runs work off the packet path; what it returns, if anything, is run as
+// if it were part of this call, with the same Pass. In a replay the engine
+// waits for it before it goes past the current mark; live, it is run when the
+// work is done. work must not touch the Pass.
+func (p *Pass) Later(work func() func(p *Pass)) { p.engine.later(p, work) }
+
+// Secrets are the weak secrets to try, nil where there are none. They may be
+// used within Later's work.
+func (p *Pass) Secrets() *credential.Secrets { return p.engine.options.Secrets }
+
+// Target gives the request's path and query as evidence, every credential in
+// them replaced by its mask.
+func (p *Pass) Target() credential.Redacted { return p.ins.Redact(p.ins.Exchange.Request.Target) }
+
+// Redact gives text from this exchange as evidence: every credential that was
+// found in the exchange, and everything that looks like one, is replaced by
+// its mask, and the length is bounded.
+func (p *Pass) Redact(s string) credential.Redacted { return p.ins.Redact(s) }
+
+// Exchange is the exchange looked at.
+func (p *Pass) Exchange() *exchange.Exchange { return p.ins.Exchange }
