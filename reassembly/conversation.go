@@ -1,0 +1,117 @@
+package reassembly
+
+// conversation is a TCP connection, both directions of it. It fills two cache
+// lines, and there may be a million of them: what only a busy one needs is in
+// work.
+type conversation struct {
+	key    FlowKey
+	half   [2]half // by the direction that sends
+	parser Parser  // nil until there is something to parse
+	work   *work   // nil when there is nothing to remember
+	// last is the second of the packet clock in which the last segment came.
+	last       uint32
+	prev, next uint32 // neighbours in the list that it is in
+	state      state
+	// opener sent the first SYN, valid when handshake.
+	opener    Direction
+	handshake bool
+	reset     bool // closed by a reset: what was under way may still come
+}
+
+// state is the list that a conversation is in: how it is to expire.
+type state uint8
+
+const (
+	opening state = iota // nothing but a handshake so far
+	active
+	idle   // quiet for quietAfter; what can be given back has been
+	closed // over, remembered for its late segments
+	states
+)
+
+// half is what is known of one direction. Its numbers mean something when
+// known.
+type half struct {
+	next  uint32 // of the next byte to hand on
+	acked uint32 // the receiver has everything before this
+	edge  uint32 // and lets the sender send up to here
+	isn   uint32 // of the SYN; without one, before the first byte
+	scale uint8  // shift plus one of the windows that this side announces
+	flags uint8
+}
+
+const (
+	known  = 1 << iota // where the stream stands
+	heard              // a segment of this side was seen
+	opened             // its SYN was seen
+	done               // it has ended: its FIN was reached
+)
+
+const (
+	// near is how far a sequence number may plausibly be from the one
+	// expected. With capture losses a direction may jump further, but not both
+	// at once; and two unrelated numbers are this close once in 128 times.
+	near = 1 << 24
+	// tolerance is the window where none is known, and how far a late SYN may
+	// stand before the data that were seen first.
+	tolerance = 1<<16 - 1
+	// furthest is how far ahead anything is held: the largest window (RFC
+	// 7323, section 2.3). It keeps comparisons on the circle unambiguous.
+	furthest = 1 << 30
+)
+
+// diff is how far a is ahead of b, sequence numbers being a circle (RFC 9293,
+// section 3.4).
+func diff(a, b uint32) int32 { return int32(a - b) }
+
+func (h *half) is(f uint8) bool { return h.flags&f != 0 }
+
+// begin sets where the direction starts.
+func (h *half) begin(first uint32) {
+	h.next, h.acked, h.isn = first, first, first-1
+	h.edge = first + tolerance
+	h.flags |= known
+}
+
+// near reports whether seq plausibly belongs to this direction.
+func (h *half) near(seq uint32) bool {
+	if !h.is(known) {
+		return true
+	}
+	at := h.next
+	if diff(h.acked, at) > 0 {
+		at = h.acked
+	}
+	d := diff(seq, at)
+	return -near < d && d < near
+}
+
+// limit is the end of the window in which a RST or FIN is believed.
+func (h *half) limit() uint32 {
+	if diff(h.next, h.edge) > 0 {
+		return h.next + tolerance
+	}
+	return h.edge
+}
+
+// window gives the window that a segment announces for the other direction.
+// Scaling is on when both sides' SYNs had the option (RFC 7323, section 2.2),
+// and never for a SYN's own window.
+func (c *conversation) window(s *Segment) uint32 {
+	w := uint32(s.Window)
+	if a, b := c.half[s.Dir].scale, c.half[s.Dir.Reverse()].scale; a > 0 && b > 0 && s.Flags&SYN == 0 {
+		w <<= a - 1
+	}
+	return max(w, tolerance)
+}
+
+// length is how many sequence numbers of data the segment has.
+func (s *Segment) length() uint32 { return uint32(len(s.Payload)) + s.Cut }
+
+// dataSeq is the number of its first byte of data.
+func (s *Segment) dataSeq() uint32 {
+	if s.Flags&SYN != 0 {
+		return s.Seq + 1
+	}
+	return s.Seq
+}
