@@ -141,7 +141,7 @@ func (n *entry) note(e *Event) {
 			continue
 		}
 		if n.values == nil {
-			n.values = make([]value, 0, Fields)
+			n.values = make([]value, 0, 4)
 		}
 		n.values = append(n.values, value{h, e.Time})
 	}

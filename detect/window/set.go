@@ -203,8 +203,7 @@ type mark struct {
 	n        [classes]uint32
 }
 
-// value is a different value that failures had. The lowest two bits of hash
-// say of which field.
+// value is a different value that failures had, in field hash % Fields.
 type value struct {
 	hash uint64
 	last capture.Time

@@ -31,9 +31,9 @@ type Summary struct {
 	Latest Event
 	// First and Last are the times of the oldest and the latest event.
 	First, Last capture.Time
-	Count       Counts
-	// Distinct tells how many different values the failures had in each field.
-	Distinct [Fields]int
+	// Span is the window's length.
+	Span  time.Duration
+	Count Counts
 	// Baseline is how many failures a span held in the past, on average: 0
 	// without history, and what is in the window now is not part of it.
 	Baseline float64
@@ -47,12 +47,11 @@ type Summary struct {
 
 func (s *Set) summarize(n *entry, e *Event) (failures uint64) {
 	m := &s.summary
-	*m = Summary{Latest: *e, Last: n.last, Hits: n.hits, Baseline: n.baseline(n.last, s.span), entry: n}
+	*m = Summary{Latest: *e, Last: n.last, Span: s.span, Hits: n.hits, Baseline: n.baseline(n.last, s.span), entry: n}
 	if len(n.marks) > 0 {
 		m.First = n.marks[0].from
 	}
 	m.Count = m.Within(s.span)
-	m.Distinct = m.DistinctWithin(s.span)
 	return m.Count[Failure]
 }
 
@@ -68,14 +67,20 @@ func (s *Summary) Within(d time.Duration) Counts {
 	return c
 }
 
-// FirstWithin gives the time of the first event of the last d of the window.
-func (s *Summary) FirstWithin(d time.Duration) capture.Time {
-	first, start := s.Last, s.Last.Add(-d)
-	for i := len(s.entry.marks) - 1; i >= 0 && s.entry.marks[i].to > start; i-- {
-		first = s.entry.marks[i].from
+// FirstOf gives the time of the oldest event of a class, that of the latest
+// event where the window holds none.
+func (s *Summary) FirstOf(c Class) capture.Time {
+	for i := range s.entry.marks {
+		if s.entry.marks[i].n[c] > 0 {
+			return s.entry.marks[i].from
+		}
 	}
-	return first
+	return s.Last
 }
+
+// Distinct gives the numbers of different values that the window's failures
+// had in each field.
+func (s *Summary) Distinct() [Fields]int { return s.DistinctWithin(s.Span) }
 
 // DistinctWithin gives the numbers of different values that the failures of
 // the last d of the window had.

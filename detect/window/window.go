@@ -38,7 +38,7 @@ type Event struct {
 }
 
 // Fields is how many values an event has.
-const Fields = 4
+const Fields = 5
 
 // Class is the outcome of an event, counted separately.
 type Class uint8
