@@ -1,0 +1,87 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limit is one bound on what is kept. Those of memory are shares of the budget
+// where nothing else is set.
+type Limit struct {
+	Name string
+	Doc  string
+	// fixed is the default, or share the part of the budget for one unit, in
+	// bytes divided by per.
+	fixed int64
+	share float64
+	per   int64
+}
+
+// The limits by name, sorted.
+var known = []Limit{
+	{Name: "body-bytes", Doc: "bytes kept of a body for inspection", fixed: 64 << 10},
+	{Name: "conversations", Doc: "TCP conversations known at a time, over all shards", share: 0.25, per: 400},
+	{Name: "decoded-bytes", Doc: "bytes that a compressed body may decompress to", fixed: 16 << 20},
+	{Name: "head-bytes", Doc: "bytes of a message's first line and header", fixed: 64 << 10},
+	{Name: "reassembly-bytes", Doc: "bytes that wait for missing ones and conversations, over all shards", share: 0.4, per: 1},
+	{Name: "store-queue", Doc: "findings that wait for the store", fixed: 10_000},
+	{Name: "stream-bytes", Doc: "bytes of one direction of a conversation that wait for missing ones", fixed: 1 << 20},
+	{Name: "window-keys", Doc: "keys of each sliding window", share: 0.1, per: 500},
+}
+
+// Limits holds what was set in the place of defaults.
+type Limits map[string]int64
+
+// Set takes NAME=NUMBER, or several separated by commas. The number may have a
+// unit, as a Size.
+func (l *Limits) Set(text string) error {
+	for pair := range strings.SplitSeq(text, ",") {
+		name, number, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if !ok {
+			return fmt.Errorf("%q is not NAME=NUMBER", pair)
+		}
+		if !slices.ContainsFunc(known, func(k Limit) bool { return k.Name == name }) {
+			return fmt.Errorf("there is no limit %q: authtap config check lists them", name)
+		}
+		var n Size
+		if err := n.Set(number); err != nil || n < 1 {
+			return fmt.Errorf("%s: %q is not a number of at least 1", name, number)
+		}
+		if *l == nil {
+			*l = Limits{}
+		}
+		(*l)[name] = int64(n)
+	}
+	return nil
+}
+
+// String gives what was set, in the form of Set.
+func (l *Limits) String() string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(*l)) {
+		pairs = append(pairs, name+"="+strconv.FormatInt((*l)[name], 10))
+	}
+	return strings.Join(pairs, ",")
+}
+
+// Type names the kind of value in the help text.
+func (l *Limits) Type() string { return "name=number" }
+
+// Known lists the limits by name.
+func Known() []Limit { return slices.Clone(known) }
+
+// Limit gives a limit as it is in force under a budget. The name is one of
+// Known.
+func (s *Settings) Limit(name string, budget Size) int {
+	if n, ok := s.Limits[name]; ok {
+		return int(n)
+	}
+	i := slices.IndexFunc(known, func(k Limit) bool { return k.Name == name })
+	if k := known[i]; k.share > 0 {
+		return int(k.share * float64(budget) / float64(k.per))
+	}
+	return int(known[i].fixed)
+}

@@ -1,0 +1,226 @@
+// Package config is what a user may set, and where it comes from: flags before
+// the environment (AUTHTAP_…), before a YAML file, before the defaults.
+//
+// Contract: one list of settings (Settings.Flags) serves all four. A setting
+// has one name: --trusted-proxy, AUTHTAP_TRUSTED_PROXY, and trusted-proxy in
+// the file. A name that is not known, or a value that does not fit, is an
+// error that says where it stands. Nothing here acts on a setting.
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/authtap/authtap/detect"
+)
+
+// Settings are all of them, as they are in force.
+type Settings struct {
+	// Memory is the budget that the limits are shares of; 0 takes the
+	// command's own default.
+	Memory Size
+	// Shards is the number of goroutines that reassemble and parse; 0 leaves
+	// the choice to the program.
+	Shards int
+	// Limits replaces some of the shares.
+	Limits Limits
+
+	Store  string
+	Format Format
+	FailOn Severity
+	// MaxFindings bounds the findings that are open at a time, and those that
+	// a replay prints.
+	MaxFindings int
+
+	KeyFile        string
+	JWTSecrets     string
+	Sensor         string
+	HidePrincipals bool
+	TrustedProxies Prefixes
+	// Only names the detectors that run, all of them when it is empty; Disable
+	// those that do not. Detectors holds what the file sets of their options.
+	Only, Disable []string
+	Detectors     map[string]detect.Values
+
+	// Of live capture.
+	Interfaces []string
+	SnapLen    Size
+	Buffer     Size
+}
+
+// Defaults are the settings where nothing is set.
+func Defaults() Settings {
+	return Settings{
+		Store:       "sqlite:authtap.db",
+		MaxFindings: 10_000,
+		SnapLen:     256 << 10,
+		Buffer:      16 << 20,
+	}
+}
+
+// A Group is a set of settings that go together on the command line.
+type Group uint8
+
+// The groups: what says where findings are kept; what concerns reading and
+// judging traffic; what concerns live capture alone.
+const (
+	Stores Group = 1 << iota
+	Traffic
+	Live
+	every = Stores | Traffic | Live
+)
+
+// Flags adds the flags of some groups to a set; values given go into s.
+func (s *Settings) Flags(fs *pflag.FlagSet, g Group) {
+	if g&Stores != 0 {
+		fs.StringVar(&s.Store, "store", s.Store, "where findings are kept: sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE (clickhouses:// for TLS), none")
+	}
+	if g&(Stores|Traffic) != 0 {
+		fs.Var(&s.Format, "format", "how findings are printed: table, text, json (JSON lines); by default a table on a terminal and JSON lines in a pipe")
+	}
+	if g&Traffic != 0 {
+		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
+		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: one less than there are cores, but at least one")
+		fs.Var(&s.Limits, "limit", "replace a limit, as NAME=NUMBER; authtap config check lists them")
+		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
+		fs.IntVar(&s.MaxFindings, "max-findings", s.MaxFindings, "findings held at a time")
+		fs.StringVar(&s.KeyFile, "key-file", s.KeyFile, "file of 32 bytes, the key of the credentials' ids; made where it is missing")
+		fs.StringVar(&s.JWTSecrets, "jwt-secrets", s.JWTSecrets, "file of secrets, one a line, that signing keys are tried against besides the built-in ones")
+		fs.StringVar(&s.Sensor, "sensor", s.Sensor, "name of this sensor in findings (default: none for files, the host's name live)")
+		fs.BoolVar(&s.HidePrincipals, "hide-principals", s.HidePrincipals, "give ids instead of account names")
+		fs.Var(&s.TrustedProxies, "trusted-proxy", "network whose X-Forwarded-For and Forwarded are believed; may be repeated")
+		fs.StringSliceVar(&s.Only, "only", s.Only, "run these detectors only; may be repeated")
+		fs.StringSliceVar(&s.Disable, "disable", s.Disable, "do not run these detectors; may be repeated")
+	}
+	if g&Live != 0 {
+		fs.StringSliceVarP(&s.Interfaces, "interface", "i", s.Interfaces, "interface to capture from; may be repeated")
+		fs.Var(&s.SnapLen, "snaplen", "bytes captured of a packet")
+		fs.Var(&s.Buffer, "buffer", "kernel's buffer for an interface")
+	}
+}
+
+// Size is a number of bytes.
+type Size int64
+
+var units = []struct {
+	suffix string
+	factor int64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}, {"", 1},
+}
+
+// Set reads "192MiB", "64k", "1000".
+func (s *Size) Set(text string) error {
+	for _, u := range units {
+		number, ok := strings.CutSuffix(text, u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64/u.factor {
+			break
+		}
+		*s = Size(n * u.factor)
+		return nil
+	}
+	return fmt.Errorf("%q is not a size such as 65536, 64KiB or 192MiB", text)
+}
+
+// String gives the size in the largest binary unit that divides it.
+func (s Size) String() string {
+	switch {
+	case s == 0:
+		return "0"
+	case s%(1<<30) == 0:
+		return strconv.FormatInt(int64(s>>30), 10) + "GiB"
+	case s%(1<<20) == 0:
+		return strconv.FormatInt(int64(s>>20), 10) + "MiB"
+	case s%(1<<10) == 0:
+		return strconv.FormatInt(int64(s>>10), 10) + "KiB"
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// Type names the kind of value in the help text.
+func (s *Size) Type() string { return "size" }
+
+// Format is how findings are printed; empty leaves the choice to the program.
+type Format string
+
+// The formats.
+const (
+	Table Format = "table"
+	Text  Format = "text"
+	JSON  Format = "json"
+)
+
+// Set takes the name of a format.
+func (f *Format) Set(text string) error {
+	if formats := []Format{Table, Text, JSON}; !slices.Contains(formats, Format(text)) {
+		return fmt.Errorf("unknown format %q: it is one of table, text, json", text)
+	}
+	*f = Format(text)
+	return nil
+}
+
+// String gives the name.
+func (f *Format) String() string { return string(*f) }
+
+// Type names the kind of value in the help text.
+func (f *Format) Type() string { return "format" }
+
+// Severity is a detect.Severity that can be set; zero is none.
+type Severity detect.Severity
+
+// Set takes the name of a severity.
+func (s *Severity) Set(text string) error {
+	v, err := detect.ParseSeverity(text)
+	*s = Severity(v)
+	return err
+}
+
+// String gives the name.
+func (s *Severity) String() string { return detect.Severity(*s).String() }
+
+// Type names the kind of value in the help text.
+func (s *Severity) Type() string { return "severity" }
+
+// Prefixes is a list of networks.
+type Prefixes []netip.Prefix
+
+// Set adds networks, or single addresses, separated by commas.
+func (p *Prefixes) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, err := netip.ParseAddr(part)
+			if err != nil {
+				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", part)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		*p = append(*p, prefix.Masked())
+	}
+	return nil
+}
+
+// String gives the networks, separated by commas.
+func (p *Prefixes) String() string {
+	var parts []string
+	for _, x := range *p {
+		parts = append(parts, x.String())
+	}
+	return strings.Join(parts, ",")
+}
+
+// Type names the kind of value in the help text.
+func (p *Prefixes) Type() string { return "network" }
