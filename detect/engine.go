@@ -269,10 +269,10 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-func (e *Engine) observe(p *Pass, name, key string, ev window.Event) {
+func (e *Engine) observe(p *Pass, name, key string, ev window.Event) *window.Summary {
 	w := e.windows[name]
 	if w == nil || w.askers[0].detector != p.detector {
-		return
+		return nil
 	}
 	s := w.set.Add(key, ev)
 	for _, a := range w.askers {
@@ -280,6 +280,7 @@ func (e *Engine) observe(p *Pass, name, key string, ev window.Event) {
 		q.detector = a.detector
 		a.crossed(&q, key, s)
 	}
+	return s
 }
 
 func (e *Engine) ongoing(detector, key string, now capture.Time, within time.Duration) bool {

@@ -122,6 +122,8 @@ type Report struct {
 	// time of the first of them. Later reports count one each.
 	Count uint64
 	First capture.Time
+	// Clients and Principals say that those events had several.
+	Clients, Principals bool
 }
 
 // Report hands a report to the engine. A report of an attempt also makes its
@@ -130,8 +132,11 @@ type Report struct {
 func (p *Pass) Report(r Report) { p.engine.report(p, r) }
 
 // Observe adds an observation to the window of that name, one of the
-// detector's, under key, and asks the Crossed of every detector that has it.
-func (p *Pass) Observe(name, key string, e window.Event) { p.engine.observe(p, name, key, e) }
+// detector's, under key, asks the Crossed of every detector that has it, and
+// gives what the window then holds: nil where another detector feeds it.
+func (p *Pass) Observe(name, key string, e window.Event) *window.Summary {
+	return p.engine.observe(p, name, key, e)
+}
 
 // Ongoing reports whether a finding of that detector with that dedupe key is
 // open and had news within the last span of packet time.

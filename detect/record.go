@@ -91,8 +91,15 @@ func newRecord(p *Pass, r *Report, key string) *record {
 	if p.ins.Client != x.Client.Addr() {
 		rec.clientPort = 0
 	}
-	if r.Count > 0 {
+	if r.Count > 1 {
 		rec.count = r.Count
+		rec.several |= clientPorts
+	}
+	if r.Clients {
+		rec.several |= clients
+	}
+	if r.Principals {
+		rec.several |= principals
 	}
 	if r.First != 0 {
 		rec.first = min(rec.first, r.First)
