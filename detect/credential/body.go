@@ -1,0 +1,94 @@
+package credential
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// body looks at a message's content: by what it begins with, then by its
+// Content-Type, since clients and attackers send JSON under any name.
+func (f *Finder) body(m *exchange.Message) {
+	b := m.Body.Bytes
+	switch {
+	case len(b) == 0:
+		return
+	case m.Damage&exchange.BodyGap != 0:
+		f.stats.BodiesDamaged++
+		return
+	case m.Damage&exchange.Undecoded != 0:
+		f.stats.BodiesUndecoded++
+		return
+	}
+	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
+	switch first := firstByte(b); {
+	case first == '{' || first == '[':
+		f.jsonBody(text(b), cut)
+		return
+	case first == '"': // a lone string: some logins answer with nothing but a token
+		f.jsonBody(text(b), cut)
+		return
+	}
+	kind := m.Header.Get("Content-Type")
+	switch {
+	case hasFold(kind, "multipart/"):
+		f.multipart(text(b), kind, cut)
+	case hasFold(kind, "application/x-www-form-urlencoded"), !f.response && formShaped(b):
+		f.form(text(b), cut)
+	case binaryType(kind):
+	default:
+		f.embedded(Place{Part: InBody}, text(b), cut)
+	}
+}
+
+func firstByte(b []byte) byte {
+	for _, c := range b {
+		if c > ' ' && c < 0x80 {
+			return c
+		}
+	}
+	return 0
+}
+
+func hasFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// binaryType reports content in which text can only stand by chance.
+func binaryType(kind string) bool {
+	return hasFold(kind, "image/") || hasFold(kind, "video/") || hasFold(kind, "audio/") || hasFold(kind, "font/") ||
+		hasFold(kind, "application/octet-stream") || hasFold(kind, "application/zip") || hasFold(kind, "application/pdf") ||
+		hasFold(kind, "application/grpc")
+}
+
+// formShaped reports a body that reads as a form though nothing says that it
+// is one: a name, an equals sign, no white space or markup before it.
+func formShaped(b []byte) bool {
+	i := bytes.IndexByte(b[:min(len(b), 64)], '=')
+	return i > 0 && bytes.IndexAny(b[:i], " \t\r\n<>\"{") < 0
+}
+
+// form looks at an application/x-www-form-urlencoded body.
+func (f *Finder) form(s string, cut bool) {
+	s = strings.TrimRight(s, "\r\n")
+	for rest := s; rest != ""; {
+		var name, value string
+		name, value, rest = cutPair(rest)
+		if cut && rest == "" {
+			f.stats.AtCutEnd++
+			return
+		}
+		if value == "" {
+			continue
+		}
+		if strings.IndexByte(name, '%') >= 0 {
+			name = unpercent(name, true)
+		}
+		fd := fieldOf(name)
+		if fd == noField && !maybeJWT(value) && !vendorShaped(value) {
+			continue
+		}
+		f.named(Place{InForm, name}, fd, unpercent(value, true))
+	}
+}

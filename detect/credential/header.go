@@ -1,0 +1,142 @@
+package credential
+
+import (
+	"strings"
+
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// headerNames holds the names in lower case of headers that were seen before,
+// so that a Place costs no memory; those that nobody knows beforehand are made
+// lower at each use.
+var headerNames = func() map[string]string {
+	m := map[string]string{}
+	for _, n := range strings.Fields(`authorization proxy-authorization x-api-key x-auth-token x-access-token
+		api-key apikey x-token x-auth x-session-token x-csrf-token referer location set-cookie dpop x-amz-security-token
+		x-hub-signature-256 x-signature ocp-apim-subscription-key private-token x-vault-token x-goog-api-key`) {
+		m[n] = n
+		m[canonicalName(n)] = n
+	}
+	return m
+}()
+
+// canonicalName gives the most usual spelling: X-Api-Key.
+func canonicalName(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if (i == 0 || b[i-1] == '-') && b[i] >= 'a' && b[i] <= 'z' {
+			b[i] -= 0x20
+		}
+	}
+	return string(b)
+}
+
+func headerPlace(name string) Place {
+	n, ok := headerNames[name]
+	if !ok {
+		n = strings.ToLower(name)
+	}
+	return Place{InHeader, n}
+}
+
+// requestHeader looks at all header lines but cookies, then at cookies.
+func (f *Finder) requestHeader(m *exchange.Message) {
+	cookies := false
+	for i := range m.Header {
+		h := &m.Header[i]
+		switch len(h.Name) {
+		case 6:
+			if strings.EqualFold(h.Name, "cookie") {
+				cookies = true
+				continue
+			}
+		case 7:
+			if strings.EqualFold(h.Name, "referer") {
+				f.url(Place{InHeader, "referer"}, h.Value)
+				continue
+			}
+		}
+		f.headerLine(h)
+	}
+	if !cookies {
+		return
+	}
+	for i := range m.Header {
+		if h := &m.Header[i]; len(h.Name) == 6 && strings.EqualFold(h.Name, "cookie") {
+			f.cookies(h.Value)
+		}
+	}
+}
+
+// responseHeader likewise, with Location and Set-Cookie.
+func (f *Finder) responseHeader(m *exchange.Message) {
+	more := false
+	for i := range m.Header {
+		h := &m.Header[i]
+		if special(h.Name) {
+			more = true
+			continue
+		}
+		f.headerLine(h)
+	}
+	if !more {
+		return
+	}
+	for i := range m.Header {
+		if h := &m.Header[i]; len(h.Name) == 10 && special(h.Name) {
+			f.setCookie(h.Value)
+		}
+	}
+	for i := range m.Header {
+		if h := &m.Header[i]; len(h.Name) == 8 && special(h.Name) {
+			f.url(Place{InHeader, "location"}, h.Value)
+		}
+	}
+}
+
+func special(name string) bool {
+	return len(name) == 10 && strings.EqualFold(name, "set-cookie") || len(name) == 8 && strings.EqualFold(name, "location")
+}
+
+func (f *Finder) headerLine(h *exchange.Field) {
+	switch fd := fieldOf(h.Name); fd {
+	case noField, fieldUser, fieldAccount, fieldClientID, fieldGrant, fieldCodeWeak, fieldSecret:
+		// A JWT may stand anywhere: those of gateways have names of their own.
+		if len(h.Value) >= 32 && strings.Contains(h.Value, "eyJ") {
+			f.embedded(headerPlace(h.Name), h.Value, false)
+		}
+	case fieldAuthorization:
+		f.authorization(headerPlace(h.Name), h.Value)
+	default:
+		f.named(headerPlace(h.Name), fd, h.Value)
+	}
+}
+
+// embedded reports the JWTs within a longer text. cut says that the text may
+// go on where it ends here.
+func (f *Finder) embedded(p Place, s string, cut bool) {
+	for n := 0; n < f.options.MaxCredentials; n++ {
+		i := strings.Index(s, "eyJ")
+		if i < 0 {
+			return
+		}
+		end := i + 3
+		for end < len(s) && (sextet[s[end]] < badChar && sextet[s[end]] != skipChar || s[end] == '.' || s[end] == '=') {
+			end++
+		}
+		// Base64 before it makes it a part of something else.
+		whole := i == 0 || sextet[s[i-1]] >= oddChar && s[i-1] != '.'
+		token := s[i:end]
+		for strings.Count(token, ".") > 2 && token[len(token)-1] == '.' {
+			token = token[:len(token)-1] // the end of a sentence
+		}
+		switch {
+		case !whole:
+		case cut && end == len(s):
+			f.stats.AtCutEnd++
+		default:
+			f.token(p, token)
+		}
+		s = s[end:]
+	}
+}

@@ -1,0 +1,322 @@
+package credential
+
+import (
+	"strings"
+
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// loginFields is what a request has that a login is made of.
+type loginFields struct {
+	// user of the strongest identifier; weakUser of account, phone.
+	user, weakUser string
+	clientID       string
+	grant          string
+	newPassword    bool
+	// The secrets, each with what was reported of it.
+	password, secret, code, clientSecret, refresh secretField
+	weakCode                                      string // a field named code, not reported yet
+	weakCodePlace                                 Place
+	// auth is a login by the Authorization header, pass its password.
+	auth *Login
+	pass string
+}
+
+type secretField struct {
+	place Place
+	id    ID
+	value string
+}
+
+func (s *secretField) set() bool { return !s.id.IsZero() }
+
+// loginField takes a field that is no credential but names one's owner; it
+// reports whether it did.
+func (f *Finder) loginField(p Place, fd field, value string) bool {
+	if f.response || p.Part == InHeader || p.Part == InCookie || p.Part == InFragment {
+		return fd == fieldUser || fd == fieldAccount || fd == fieldClientID || fd == fieldGrant
+	}
+	l := &f.login
+	keep := func(to *string) {
+		if *to == "" && len(value) <= 256 {
+			*to = strings.TrimSpace(value)
+		}
+	}
+	switch fd {
+	case fieldUser:
+		keep(&l.user)
+	case fieldAccount:
+		keep(&l.weakUser)
+	case fieldClientID:
+		keep(&l.clientID)
+	case fieldGrant:
+		keep(&l.grant)
+	case fieldCodeWeak:
+		if l.weakCode == "" && len(value) <= 2048 {
+			if l.weakCode, l.weakCodePlace = value, p; p.Part == InJSON {
+				l.weakCodePlace.Name = f.json.name()
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// took notes a secret that was reported.
+func (l *loginFields) took(fd field, c *Credential) {
+	if c.value == nil || c.Place.Part == InHeader || c.Place.Part == InCookie {
+		return
+	}
+	set := func(s *secretField) {
+		if !s.set() {
+			*s = secretField{c.Place, c.ID, *c.value}
+		}
+	}
+	switch fd {
+	case fieldPassword:
+		set(&l.password)
+	case fieldNewPassword:
+		l.newPassword = true
+	case fieldSecret:
+		set(&l.secret)
+	case fieldCode:
+		set(&l.code)
+	case fieldClientSecret:
+		set(&l.clientSecret)
+	case fieldRefresh:
+		set(&l.refresh)
+	}
+}
+
+// scheme notes a login by an Authorization header.
+func (l *loginFields) scheme(login Login, password string) {
+	if l.auth == nil {
+		l.auth, l.pass = &login, password
+	}
+}
+
+// loginOf says whether the request is a login attempt (CATALOGUE.md, 1.6).
+func (f *Finder) loginOf(x *exchange.Exchange) *Login {
+	l := &f.login
+	if l.auth == nil && l.grant == "" && !l.password.set() && !l.secret.set() && !l.code.set() && l.weakCode == "" {
+		return nil
+	}
+	method := x.Request.Method
+	path, _ := x.PathQuery()
+	if l.grant != "" {
+		return f.grantLogin()
+	}
+	if login := f.fieldLogin(method, path); login != nil {
+		return login
+	}
+	if l.auth == nil {
+		return nil
+	}
+	login := l.auth
+	if login.Form == "basic" {
+		if method == "POST" && clientEndpoint(path) {
+			login.Form = "oauth:client"
+		}
+		login.Password = f.key.id("password", l.pass)
+		if login.Form == "basic" {
+			login.Which, login.Default = defaultPair(login.Principal, l.pass)
+		}
+	}
+	login.PrincipalID = f.key.principal(login.Principal)
+	return login
+}
+
+// fieldLogin is a login by fields: an identifier and a secret in a POST or PUT,
+// or a password in a query, whatever the method.
+func (f *Finder) fieldLogin(method, path string) *Login {
+	l := &f.login
+	body := method == "POST" || method == "PUT"
+	if l.newPassword || body && makesAccount(path) {
+		f.keepCode(path, false)
+		return nil
+	}
+	user := l.user
+	if user == "" {
+		user = l.weakUser
+	}
+	var s *secretField
+	switch {
+	case user == "":
+	case l.password.set():
+		s = &l.password
+	case l.secret.set():
+		s = &l.secret
+	case l.code.set():
+		s = &l.code
+	}
+	codeIsSecret := user != "" && s == nil && body && codeShaped(l.weakCode, authPath(path))
+	c := f.keepCode(path, codeIsSecret)
+	if codeIsSecret && c != nil {
+		s = &secretField{c.Place, c.ID, *c.value}
+	}
+	if s == nil {
+		return nil
+	}
+	var form string
+	switch s.place.Part {
+	case InQuery:
+		if s != &l.password {
+			return nil
+		}
+		form = "query"
+	case InForm:
+		form = "form"
+	case InJSON:
+		form = "json"
+	case InMultipart:
+		form = "multipart"
+	default:
+		return nil
+	}
+	if form != "query" && !body {
+		return nil
+	}
+	login := &Login{Form: form, Principal: strings.Clone(user), PrincipalID: f.key.principal(user), Password: s.id, Place: s.place}
+	if s == &l.password {
+		login.Which, login.Default = defaultPair(user, s.value)
+	}
+	return login
+}
+
+// keepCode reports the field named code, where it is one: told by oneTime, by
+// the path or by its looks.
+func (f *Finder) keepCode(path string, oneTime bool) *Credential {
+	l := &f.login
+	if l.weakCode == "" || !oneTime && !(authPath(path) && codeShaped(l.weakCode, true)) && guessable(l.weakCode) {
+		return nil
+	}
+	p := l.weakCodePlace
+	c := f.parse(Code, strings.Clone(l.weakCode))
+	if len(f.list) >= f.options.MaxCredentials {
+		f.stats.TooMany++
+		return nil
+	}
+	c.Place = Place{p.Part, placeName(p.Name)}
+	f.list = append(f.list, c)
+	return &f.list[len(f.list)-1]
+}
+
+// grantLogin is an OAuth token request (RFC 6749, sections 4 and 6). Grants
+// that poll or exchange (device_code, token-exchange) are no login attempts.
+func (f *Finder) grantLogin() *Login {
+	l := &f.login
+	login := &Login{Form: "oauth:" + l.grant}
+	var s *secretField
+	switch l.grant {
+	case "password":
+		login.Principal, s = l.user, &l.password
+		if l.password.set() {
+			login.Which, login.Default = defaultPair(l.user, l.password.value)
+		}
+	case "client_credentials":
+		login.Principal, s = l.clientID, &l.clientSecret
+		if l.auth != nil && l.auth.Form == "basic" {
+			login.Principal = l.auth.Principal
+			s = &secretField{l.auth.Place, f.key.id(ClientSecret.String(), l.pass), ""}
+		}
+	case "refresh_token":
+		s = &l.refresh
+	case "authorization_code":
+		if c := f.keepCode("", true); c != nil {
+			l.code = secretField{c.Place, c.ID, ""}
+		}
+		s = &l.code
+	default:
+		return nil
+	}
+	login.Principal = strings.Clone(login.Principal)
+	login.PrincipalID = f.key.principal(login.Principal)
+	login.Password, login.Place = s.id, s.place
+	return login
+}
+
+// anySegment reports whether a path segment, in lower case and without its
+// separators, is among those; strings.Fields of a list in words.
+func anySegment(path string, words map[string]bool) bool {
+	for path != "" {
+		var segment string
+		segment, path, _ = strings.Cut(path, "/")
+		if n := len(segment); n == 0 || n > 32 {
+			continue
+		}
+		var buf [32]byte
+		n := 0
+		for i := range len(segment) {
+			c := segment[i]
+			if c == '-' || c == '_' {
+				continue
+			}
+			if c == '.' || c == ';' { // .php, ;jsessionid=
+				break
+			}
+			if c >= 'A' && c <= 'Z' {
+				c |= 0x20
+			}
+			buf[n] = c
+			n++
+		}
+		if words[string(buf[:n])] {
+			return true
+		}
+	}
+	return false
+}
+
+func wordSet(s string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(s) {
+		m[w] = true
+	}
+	return m
+}
+
+var (
+	registration = wordSet("register registration signup createaccount enroll newaccount newuser createuser adduser")
+	collections  = wordSet("users accounts customers members admins employees people")
+	authSegments = wordSet(`login signin logon auth authenticate authentication authorize session sessions token tokens
+		verify verification otp mfa 2fa totp sso oauth oauth2 openid challenge confirm password reset passwordreset
+		forgotpassword resetpassword passwordless twofactor secondfactor`)
+	clientEndpoints = wordSet("introspect introspection revoke revocation par")
+)
+
+// makesAccount reports a path on which accounts are made: one with a segment of
+// registration, or that ends in a collection of people.
+func makesAccount(path string) bool {
+	last := strings.TrimRight(path, "/")
+	return anySegment(path, registration) || anySegment(last[strings.LastIndexByte(last, '/')+1:], collections)
+}
+
+func authPath(path string) bool { return anySegment(path, authSegments) }
+
+// clientEndpoint reports OAuth endpoints at which clients authenticate without
+// a grant_type: introspection (RFC 7662), revocation (RFC 7009), PAR (RFC 9126).
+func clientEndpoint(path string) bool {
+	path = strings.TrimRight(path, "/")
+	return anySegment(path[strings.LastIndexByte(path, '/')+1:], clientEndpoints)
+}
+
+// codeShaped reports a value that a person copies from a message: 4 to 8
+// digits, or where logins are made, up to 12 letters and digits.
+func codeShaped(s string, auth bool) bool {
+	digits, other := 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z', c == '-':
+			other++
+		default:
+			return false
+		}
+	}
+	if other == 0 {
+		return digits >= 4 && digits <= 8
+	}
+	return auth && digits > 0 && len(s) <= 12
+}
