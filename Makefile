@@ -1,0 +1,55 @@
+# make demo   build authtap, replay a capture, show what it finds
+# make test   run all tests, race detector included
+# make help   the other targets
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null)
+CAPTURES ?= ../shared/captures
+FUZZTIME ?= 60s
+DEMO     := testdata/pcaps/demo/in.pcap
+
+.PHONY: build
+build: need-build ## bin/authtap
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/authtap ./cmd/authtap
+
+.PHONY: demo
+demo: build ## replay a capture into an embedded store and show its findings
+	@rm -f bin/demo.db bin/demo.db-*
+	bin/authtap replay --key-file bin/demo.key --store sqlite:bin/demo.db --format table $(DEMO)
+	@echo
+	bin/authtap findings --store sqlite:bin/demo.db --verdict accepted --format table
+
+.PHONY: test
+test: need-test ## all tests; the first run fetches a ClickHouse engine (178 MB)
+	go run ./store/clickhouse/clickhousetest/clickhoused -fetch
+	go test -race -timeout 14m ./...
+
+.PHONY: lint
+lint: need-build ## go vet, staticcheck, gofmt, build without cgo
+	.ci/lint
+
+.PHONY: bench
+bench: need-build ## Go benchmarks: bytes a second and allocations
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: need-build ## every fuzz target, FUZZTIME each
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: truth
+truth: build ## compare what is rebuilt of the captures in CAPTURES with tshark's view
+	go run ./cmd/authlab truth $(CAPTURES)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: help
+help:
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+.PHONY: need-build need-test
+need-build need-test: need-%:
+	@.ci/need $*
