@@ -114,6 +114,8 @@ func (a *Assembler) Segment(s *Segment) {
 	}
 	if c.work != nil {
 		a.expire(id, c, s.Origin.Time, s.Origin)
+	}
+	if c.work != nil { // it may have been over with that
 		a.settle(c)
 	}
 }

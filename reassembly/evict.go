@@ -108,7 +108,7 @@ func (a *Assembler) move(id uint32, c *conversation, to state) {
 // forget removes a conversation that is over.
 func (a *Assembler) forget(id uint32, c *conversation) {
 	a.table.unlink(&a.lists[c.state], id)
-	a.table.remove(id)
+	a.table.remove(id, a.table.hash(&c.key))
 }
 
 // used is what is held of Limits.TotalBytes.

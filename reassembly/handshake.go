@@ -148,10 +148,12 @@ func (a *Assembler) syn(id uint32, c *conversation, s *Segment) bool {
 // synAck decides on a SYN with ACK.
 func (a *Assembler) synAck(id uint32, c *conversation, s *Segment) bool {
 	me, peer := &c.half[s.Dir], &c.half[s.Dir.Reverse()]
-	// It acknowledges the SYN and at most what came with it.
-	ahead := diff(s.Ack, peer.isn+1)
-	answer := !peer.is(known) || -tolerance <= ahead && ahead <= tolerance &&
-		(ahead >= 0 || !peer.is(opened))
+	// It acknowledges the SYN and at most what came with it; of a side that was
+	// picked up by its data, the SYN stood somewhere before.
+	answer := !peer.is(known) || within(s.Ack, peer.isn+1)
+	if peer.is(opened) {
+		answer = diff(s.Ack, peer.isn) > 0 && diff(s.Ack, peer.next) <= 0
+	}
 	switch {
 	case answer && me.mine(s.Seq):
 		if me.is(opened) && s.length() == 0 {

@@ -266,7 +266,7 @@ func (a *Assembler) drain(id uint32, c *conversation, d Direction, at Origin) {
 	case ahead == 0 && st.fin == finSeen:
 		st.proven = false
 		a.finish(id, c, d, at)
-	case ahead < 0 || ahead == 0 && st.fin == noFIN:
+	case ahead < 0 || ahead <= 1 && st.fin == noFIN: // one number is a FIN's
 		st.proven = false
 	}
 }

@@ -117,10 +117,10 @@ func (t *table) grow() {
 }
 
 // remove takes out a conversation that is there.
-func (t *table) remove(id uint32) {
+func (t *table) remove(id, hash uint32) {
 	c := t.at(id)
 	mask := uint32(len(t.slots) - 1)
-	i := t.hash(&c.key) & mask
+	i := hash & mask
 	for uint32(t.slots[i]) != id {
 		i = (i + 1) & mask
 	}
