@@ -1,0 +1,287 @@
+package rules
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/window"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// The detectors of attacks on logins share their windows: each of the five asks
+// all of them, so that whichever is switched on feeds the same.
+const (
+	loginsByClient      = "logins_by_client"       // key: client, host
+	loginsByClientSlow  = "logins_by_client_slow"  //
+	loginsByAccount     = "logins_by_account"      // key: host, account
+	loginsByAccountSlow = "logins_by_account_slow" //
+	loginsByHost        = "logins_by_host"         // key: host
+	loginsByPassword    = "logins_by_password"     // key: host, password's fingerprint
+)
+
+const (
+	attackSpan = 10 * time.Minute
+	slowSpan   = 24 * time.Hour
+	// pause is how long an attack may rest and still be the same, and how long
+	// after it a login is under suspicion (CATALOGUE.md, N17).
+	pause = 30 * time.Minute
+)
+
+// Fields of the events in these windows. The values that a key fixes are left
+// out, and in loginsByHost newcomer stands in the place of agent: the client
+// again, where all of its logins are of the last ten minutes.
+const (
+	user = iota
+	password
+	pair
+	agent
+	client
+	newcomer = agent
+)
+
+type crossed = func(p *detect.Pass, key string, s *window.Summary)
+
+// loginWindows gives the windows, asked by those of the functions that are
+// there.
+func loginWindows(ask map[string]crossed) []detect.Window {
+	windows := []detect.Window{
+		{Name: loginsByClient, Span: attackSpan}, {Name: loginsByClientSlow, Span: slowSpan},
+		{Name: loginsByAccount, Span: attackSpan}, {Name: loginsByAccountSlow, Span: slowSpan},
+		{Name: loginsByHost, Span: attackSpan}, {Name: loginsByPassword, Span: attackSpan},
+	}
+	for i := range windows {
+		w := &windows[i]
+		if w.Crossed = ask[w.Name]; w.Crossed == nil {
+			w.Crossed = func(*detect.Pass, string, *window.Summary) {}
+		}
+	}
+	return windows
+}
+
+// observeLogin feeds the windows with a login attempt. Exchanges of refresh
+// tokens and codes are none here: nobody guesses a password by them.
+func observeLogin(p *detect.Pass, x *exchange.Exchange) {
+	l := p.Login()
+	if l == nil || strings.HasPrefix(l.Form, "oauth:") && l.Form != "oauth:password" && l.Form != "oauth:client_credentials" {
+		return
+	}
+	e := window.Event{Time: p.Now(), Class: classOf(p.LoginOutcome()), Client: p.Client(), Label: l.Principal}
+	e.Fields[user] = number(l.PrincipalID)
+	e.Fields[password] = number(l.Password)
+	if e.Fields[password] != 0 {
+		e.Fields[pair] = e.Fields[user]*31 + e.Fields[password] | 1
+	}
+	e.Fields[agent] = agentOf(x)
+	e.Fields[client] = clientHash(p.Client())
+	host := p.Host()
+
+	c := e
+	c.Fields[client] = 0
+	by := clientKey(p)
+	if p.Observe(loginsByClient, by, c) == nil {
+		return // another detector feeds them
+	}
+	fresh := p.Observe(loginsByClientSlow, by, c).First > p.Now().Add(-attackSpan)
+	if account := accountKey(p); account != "" {
+		a := e
+		a.Fields[user], a.Fields[pair] = 0, 0
+		p.Observe(loginsByAccount, account, a)
+		p.Observe(loginsByAccountSlow, account, a)
+	}
+	if attacking(p, by, "") {
+		return // what one client does is no distributed attack
+	}
+	h := e
+	h.Fields[newcomer] = 0
+	if fresh {
+		h.Fields[newcomer] = e.Fields[client]
+	}
+	p.Observe(loginsByHost, detect.Key(host), h)
+	if !l.Password.IsZero() {
+		e.Fields[password], e.Fields[pair] = 0, 0
+		p.Observe(loginsByPassword, detect.Key(host, l.Password.String()), e)
+	}
+}
+
+func classOf(o endpoint.LoginOutcome) window.Class {
+	switch o {
+	case endpoint.LoginFailure:
+		return window.Failure
+	case endpoint.LoginSuccess:
+		return window.Success
+	case endpoint.LoginPending:
+		return window.Pending
+	}
+	return window.Unclear
+}
+
+func number(id credential.ID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
+
+func agentOf(x *exchange.Exchange) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(x.Request.Header.Get("User-Agent")))
+	return h.Sum64() | 1
+}
+
+func clientHash(a netip.Addr) uint64 {
+	b, h := a.As16(), fnv.New64a()
+	h.Write(b[:])
+	return h.Sum64() | 1
+}
+
+// The dedupe keys of attacks, which are the keys of their windows too.
+func clientKey(p *detect.Pass) string { return detect.Key(p.Client().String(), p.Host()) }
+
+func accountKey(p *detect.Pass) string {
+	if p.Login() == nil || p.Login().PrincipalID.IsZero() {
+		return ""
+	}
+	return detect.Key(p.Host(), p.Login().PrincipalID.String())
+}
+
+func distributedKey(p *detect.Pass) string { return detect.Key(p.Host(), "distributed") }
+
+// attacking reports whether one of the detectors of which an attack has only
+// one, but for except, has one of that key going on.
+func attacking(p *detect.Pass, key, except string) bool {
+	for _, name := range [...]string{"brute_force", "credential_stuffing", "password_spraying"} {
+		if name != except && p.Ongoing(name, key, pause) {
+			return true
+		}
+	}
+	return false
+}
+
+// belongs reports whether a success is the attack's: from the user agent that
+// failed, or of an account that failed (N17). Others behind the same address
+// log in too.
+func belongs(s *window.Summary, e *window.Event) bool {
+	return s.Failed(agent, e.Fields[agent]) || s.Failed(user, e.Fields[user])
+}
+
+// attack is what a window shows of one.
+type attack struct {
+	s                                 *window.Summary
+	failures, users, passwords, pairs int
+	hits                              []window.Event
+}
+
+// look collects what an attack did in the window, with those successes that are
+// its own.
+func look(s *window.Summary, own func(*window.Event) bool) attack {
+	d := s.Distinct()
+	a := attack{s: s, failures: int(s.Count[window.Failure]), users: d[user], passwords: d[password], pairs: d[pair]}
+	for i := range s.Hits {
+		if h := &s.Hits[i]; own(h) {
+			a.hits = append(a.hits, *h)
+		}
+	}
+	return a
+}
+
+// counts reports whether the latest event is one of the attack.
+func (a *attack) counts() bool {
+	e := &a.s.Latest
+	switch e.Class {
+	case window.Failure:
+		return true
+	case window.Success, window.Pending:
+		for i := range a.hits {
+			if h := &a.hits[i]; h.Time == e.Time && h.Fields == e.Fields {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *attack) verdict() detect.Verdict {
+	v := detect.Rejected
+	if a.s.Count[window.Unclear] > 0 {
+		v = detect.Unknown
+	}
+	for _, h := range a.hits {
+		if h.Class == window.Success {
+			return detect.Accepted
+		}
+		v = detect.Unknown
+	}
+	return v
+}
+
+// first is the time of its first event.
+func (a *attack) first() capture.Time {
+	t := a.s.FirstOf(window.Failure)
+	for _, h := range a.hits {
+		t = min(t, h.Time)
+	}
+	return t
+}
+
+// report makes the report of an attack.
+func (a *attack) report(p *detect.Pass, key string) detect.Report {
+	evidence := detect.Evidence{
+		{Name: "failures", Value: credential.Number(int64(a.failures))},
+		{Name: "accounts", Value: credential.Number(int64(a.users))},
+	}
+	if a.passwords > 0 {
+		evidence = append(evidence, detect.Fact{Name: "passwords", Value: credential.Number(int64(a.passwords))})
+	}
+	if names := a.s.Labels(); len(names) > 0 {
+		evidence = append(evidence, detect.Fact{Name: "names", Value: list(p, names)})
+	}
+	var lucky []string
+	accounts := a.users
+	for i := range a.hits {
+		h := &a.hits[i]
+		lucky = appendNew(lucky, h.Label)
+		if !a.s.Failed(user, h.Fields[user]) {
+			accounts++
+		}
+	}
+	if len(lucky) > 0 {
+		evidence = append(evidence, detect.Fact{Name: "succeeded", Value: list(p, lucky)})
+	}
+	return detect.Report{
+		Key: key, Verdict: a.verdict(), Count: uint64(a.failures + len(a.hits)), First: a.first(),
+		Principals: accounts > 1, Evidence: append(evidence, detect.Fact{Name: "target", Value: p.Target()}),
+	}
+}
+
+func list(p *detect.Pass, names []string) credential.Redacted {
+	return p.Redact(strings.Join(names, ", "))
+}
+
+func appendNew(list []string, s string) []string {
+	for _, have := range list {
+		if have == s {
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+// ignoreClients is the option of all detectors that a load test can set off.
+var ignoreClients = detect.Option{
+	Name: "ignore_clients", Default: []string{},
+	Doc: "addresses and networks (CIDR) whose attempts are none, such as that of a load test",
+}
+
+func ignored(p *detect.Pass) bool {
+	for _, s := range p.Options().Strings("ignore_clients") {
+		if prefix, err := netip.ParsePrefix(s); err == nil && prefix.Contains(p.Client()) {
+			return true
+		}
+		if addr, err := netip.ParseAddr(s); err == nil && addr.Unmap() == p.Client() {
+			return true
+		}
+	}
+	return false
+}

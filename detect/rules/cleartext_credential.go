@@ -1,0 +1,110 @@
+package rules
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+var _ = register(detect.Detector{
+	Name:  "cleartext_credential",
+	Title: "Credentials cross the network without encryption",
+	Doc: `A request with a password, token, key or session cookie was sent over HTTP without TLS. Reported once for each host. Request signatures and Kerberos tickets are left out, which give nothing away to who sees them.
+
+Everybody on the way reads the credential and can use it: the wireless network, the provider, any device in between.
+
+What a sensor sees is often the inner side of something that ends TLS. Requests that say so (X-Forwarded-Proto: https, Forwarded: proto=https and the like, believed from anybody), and those between two private addresses, are reported as Info under a key of their own: encryption inside is asked for too, at a higher level of assurance. Set internal_hop to false where private clients connect to the API directly.
+
+Serve the API over TLS only, refuse requests over HTTP instead of redirecting them, since the credential was sent already, and change the credentials that were seen.`,
+	Severity: detect.High, Confidence: detect.Certain,
+	CWE: []int{319, 523}, OWASP: []string{"API2:2023"}, ASVS: []string{"12.2.1", "12.3.3"},
+	Needs: detect.Presented,
+	Options: []detect.Option{
+		{Name: "internal_hop", Default: true, Doc: "traffic between private addresses is behind something that ends TLS"},
+	},
+	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
+		if x.TLS != exchange.Plain {
+			return
+		}
+		c := exposed(p)
+		if c == nil {
+			return
+		}
+		r := detect.Report{
+			Key: hostOf(p, x), Credential: c, Evidence: detect.Evidence{{Name: "target", Value: p.Target()}},
+		}
+		inner := credential.Redacted{}
+		switch {
+		case endsTLS(x.Request.Header):
+			inner = credential.Word("something in front ended TLS")
+		case p.Options().Bool("internal_hop") && private(x.Client.Addr()) && private(x.Server.Addr()):
+			inner = credential.Word("both ends are private")
+		}
+		if inner != (credential.Redacted{}) {
+			r.Key += "|internal"
+			r.Title, r.Severity = "Credentials cross the internal network without encryption", detect.Info
+			r.Evidence = append(r.Evidence, detect.Fact{Name: "hop", Value: inner})
+		}
+		p.Report(r)
+	},
+})
+
+// exposed gives the first credential that who sees the request can use.
+func exposed(p *detect.Pass) *credential.Credential {
+	for i, list := 0, p.Presented(); i < len(list); i++ {
+		switch c := &list[i]; c.Kind {
+		case credential.Signature, credential.Negotiate:
+		case credential.APIKey, credential.Bearer, credential.Other, credential.Session:
+			if c.Flaw == 0 && !c.Guessable { // a name alone is no key
+				return c
+			}
+		default:
+			if c.Flaw == 0 {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func hostOf(p *detect.Pass, x *exchange.Exchange) string {
+	if p.Host() == "" {
+		return detect.Key(x.Server.String())
+	}
+	return detect.Key(p.Host())
+}
+
+// endsTLS reads what those who end TLS say to those behind them.
+func endsTLS(h exchange.Header) bool {
+	for _, f := range h {
+		v := strings.ToLower(strings.TrimSpace(f.Value))
+		switch strings.ToLower(f.Name) {
+		case "x-forwarded-proto", "x-forwarded-protocol", "x-forwarded-scheme", "x-scheme", "x-url-scheme", "cloudfront-forwarded-proto":
+			// The first hop's stands first.
+			first, _, _ := strings.Cut(v, ",")
+			if first = strings.TrimSpace(first); first == "https" || first == "wss" {
+				return true
+			}
+		case "forwarded": // RFC 7239, section 5.4
+			if strings.Contains(strings.ReplaceAll(v, `"`, ""), "proto=https") {
+				return true
+			}
+		case "x-forwarded-ssl", "front-end-https":
+			if v == "on" {
+				return true
+			}
+		case "x-arr-ssl", "x-forwarded-client-cert", "x-client-verify":
+			return true
+		}
+	}
+	return false
+}
+
+var shared = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
+
+func private(a netip.Addr) bool {
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+}

@@ -1,0 +1,123 @@
+package rules
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/window"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+var _ = register(detect.Detector{
+	Name:  "jwt_expired_accepted",
+	Title: "A token was accepted outside its time",
+	Doc: `A JSON Web Token was accepted more than ten minutes after its exp, or before its nbf or iat. The endpoint is known to refuse who has no good token, so it was this one that opened it. Between one minute and ten it is Info: that is what servers allow for clocks that differ.
+
+A token's end is what limits the damage when one is stolen, and the only thing that ends it where nothing else does. A server that does not look lets every token ever issued in.
+
+Times are compared on the server's clock: the Date header of its answers says how far the sensor's is off. A difference over two minutes is believed after three answers agree; until then nothing is reported. Endpoints to renew, revoke, inspect or end a session take old tokens on purpose and are left out, and so are answers from caches. An exp in milliseconds is never reached: that is jwt_long_lived.
+
+Check that exp and nbf are verified in every service that reads the token, with at most a minute of leeway. Frameworks have switches for tests that turn this off.`,
+	Severity: detect.High, Attempt: true, Confidence: detect.Firm,
+	CWE: []int{613}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.2.1"}, RFC: []string{"RFC 7519 §4.1.4", "RFC 7519 §4.1.5"},
+	Needs: detect.PresentedJWT,
+	Options: []detect.Option{
+		{Name: "leeway", Default: time.Minute, Doc: "what is no finding at all"},
+		{Name: "margin", Default: 10 * time.Minute, Doc: "what is Info only"},
+		{Name: "clock", Default: 2 * time.Minute, Doc: "difference of the clocks that must be confirmed"},
+	},
+	State: func(detect.Values) any {
+		return window.NewCache[string, clock](10_000, 24*time.Hour)
+	},
+	Exchange: expiredAccepted,
+})
+
+// clock is what is known of a server's: how far it is ahead of the sensor's,
+// and how many answers in a row agree on that.
+type clock struct {
+	ahead time.Duration
+	agree int
+}
+
+// confirmed is how many answers must agree on a large difference.
+const confirmed = 3
+
+// read takes the Date of an answer (RFC 9110, section 6.6.1), which has whole
+// seconds, unless a cache kept it.
+func (k *clock) read(x *exchange.Exchange) {
+	h := x.Response.Header
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || x.Response.Start == 0 || h.Has("Age") || x.Response.Status == 304 {
+		return
+	}
+	ahead := capture.TimeOf(date).Sub(x.Response.Start)
+	if d := ahead - k.ahead; k.agree > 0 && d > -5*time.Second && d < 5*time.Second {
+		k.agree++
+		return
+	}
+	k.ahead, k.agree = ahead, 1
+}
+
+func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
+	k, _ := p.State().(*window.Cache[string, clock]).At(p.Host(), p.Now())
+	k.read(x)
+	if p.Outcome() != endpoint.Success || p.Login() != nil || takesOldTokens(p.Template()) {
+		return
+	}
+	o := p.Options()
+	ahead := k.ahead
+	if limit := o.Duration("clock"); (ahead > limit || ahead < -limit) && k.agree < confirmed {
+		return
+	}
+	now := p.Now().Add(ahead)
+	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
+		if !c.Access() || t.AlgNone() || t.SignatureMissing() {
+			return
+		}
+		by, claim := outside(t, now)
+		if by <= o.Duration("leeway") {
+			return
+		}
+		r := detect.Report{
+			Key: attemptKey(p), Credential: c, Only: []detect.Verdict{detect.Accepted},
+			Evidence: append(tokenEvidence(p, t),
+				detect.Fact{Name: "claim", Value: claim},
+				detect.Fact{Name: "outside_by", Value: credential.Span(by)}),
+		}
+		if by <= o.Duration("margin") {
+			r.Key, r.Severity = r.Key+"|leeway", detect.Info
+		}
+		p.Report(r)
+	})
+}
+
+// outside tells by how much a token is used outside its time, and which claim
+// says so.
+func outside(t *credential.Token, now capture.Time) (by time.Duration, claim credential.Redacted) {
+	take := func(m credential.Moment, d time.Duration, name credential.Redacted) {
+		if m.Set && !m.Millis && d > by {
+			by, claim = d, name
+		}
+	}
+	take(t.Expires, now.Sub(max(t.Expires.At, 0)), credential.Word("exp"))
+	take(t.NotBefore, t.NotBefore.At.Sub(now), credential.Word("nbf"))
+	take(t.IssuedAt, t.IssuedAt.At.Sub(now), credential.Word("iat"))
+	return by, claim
+}
+
+// takesOldTokens reports endpoints whose business are tokens that have ended.
+func takesOldTokens(template string) bool {
+	for segment := range strings.SplitSeq(strings.ToLower(template), "/") {
+		switch strings.NewReplacer("-", "", "_", "").Replace(segment) {
+		case "refresh", "refreshtoken", "tokenrefresh", "renew", "extend", "reauth", "logout", "signout", "logoff", "endsession",
+			"revoke", "revocation", "introspect", "introspection", "userinfo", "token", "tokens", "validate", "verify":
+			return true
+		}
+	}
+	return false
+}
