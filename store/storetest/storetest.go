@@ -127,6 +127,15 @@ func lines(t testing.TB, findings []detect.Finding) []string {
 	return all
 }
 
+// findings gives n of them from the first on.
+func findings(first, n int) []detect.Finding {
+	all := make([]detect.Finding, n)
+	for i := range all {
+		all[i] = Finding(first + i)
+	}
+	return all
+}
+
 func empty(t *testing.T, s store.Store) {
 	same(t, s, store.Filter{}, nil)
 	write(t, s)
@@ -158,15 +167,17 @@ func canceled(t *testing.T, s store.Store) {
 
 func whole(t *testing.T, s store.Store) {
 	m := model{}
-	all := Hostile()
-	for n := range 200 {
-		all = append(all, Finding(n))
-	}
+	all := append(Hostile(), findings(0, 200)...)
 	bare := detect.Finding{ // nothing but what every finding has
 		ID: "bare", Version: 1, Detector: "basic_auth", Severity: detect.Info, Confidence: detect.Tentative, Verdict: detect.Observed,
 		FirstSeen: detect.Timestamp(Start), LastSeen: detect.Timestamp(Start), References: []string{},
 	}
 	all = append(all, bare)
+	for n := range 20 { // at the same time, last ID first
+		f := Finding(50)
+		f.ID = fmt.Sprintf("tie-%02d", 19-n)
+		all = append(all, f)
+	}
 	m.write(all)
 	write(t, s, all...)
 	same(t, s, store.Filter{}, m.findings(store.Filter{}))
@@ -233,10 +244,9 @@ func again(t *testing.T, s store.Store) {
 
 func filters(t *testing.T, s store.Store) {
 	m := model{}
-	for n := range 120 {
-		m.write([]detect.Finding{Finding(n)})
-		write(t, s, Finding(n))
-	}
+	all := findings(0, 120)
+	m.write(all)
+	write(t, s, all...)
 	last := capture.Time(Finding(60).LastSeen)
 	for _, f := range []store.Filter{
 		{},
@@ -269,9 +279,7 @@ func hostileFilters(t *testing.T, s store.Store) {
 }
 
 func stopEarly(t *testing.T, s store.Store) {
-	for n := range 100 {
-		write(t, s, Finding(n))
-	}
+	write(t, s, findings(0, 100)...)
 	for n := range 30 { // more than any pool of connections
 		for _, err := range s.Findings(context.Background(), store.Filter{}) {
 			if err != nil {
@@ -317,11 +325,7 @@ func concurrent(t *testing.T, s store.Store) {
 		}()
 	}
 	for w := range writes {
-		var b []detect.Finding
-		for n := range batch {
-			b = append(b, Finding(w*batch+n))
-		}
-		write(t, s, b...)
+		write(t, s, findings(w*batch, batch)...)
 	}
 	close(done)
 	for range cap(failed) {

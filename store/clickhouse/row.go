@@ -1,0 +1,186 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/store"
+)
+
+// columns of a row, in the order of values and scan.
+const columns = "`id`, `version`, `detector`, `title`, `severity`, `confidence`, `verdict`, `dedupe_key`, " +
+	"`first_seen`, `last_seen`, `count`, `client_ip`, `client_port`, `server_ip`, `server_port`, " +
+	"`host`, `method`, `path`, `status`, `principal`, " +
+	"`credential_kind`, `credential_place`, `credential_id`, `credential_mask`, " +
+	"`evidence`, `references`, `community_id`, `capture_file`, `capture_packet`, `sensor`"
+
+const insert = "INSERT INTO findings (" + columns + ")"
+
+// values gives a finding in the order of columns.
+func values(f *detect.Finding) []any {
+	clientIP, clientPort := address(f.Client)
+	serverIP, serverPort := address(f.Server)
+	var c detect.Credential
+	if f.Credential != nil {
+		c = *f.Credential
+	}
+	return []any{
+		f.ID, f.Version, f.Detector, f.Title, int8(f.Severity), int8(f.Confidence), int8(f.Verdict), f.DedupeKey,
+		instant(f.FirstSeen), instant(f.LastSeen), f.Count, clientIP, clientPort, serverIP, serverPort,
+		f.Host, f.Method, f.Path, uint16(f.Status), f.Principal,
+		c.Kind, c.Place, c.ID, c.Mask,
+		&evidence{f.Evidence}, f.References, f.CommunityID, f.Capture.File, f.Capture.Packet, f.Sensor,
+	}
+}
+
+// first is the first time that DateTime64 has.
+var first = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func instant(t detect.Timestamp) time.Time {
+	at := capture.Time(t).Time().Truncate(time.Microsecond)
+	if at.Before(first) {
+		return first
+	}
+	return at
+}
+
+func address(a *detect.Address) (ip *netip.Addr, port uint16) {
+	if a == nil {
+		return nil, 0
+	}
+	return &a.IP, a.Port
+}
+
+// Findings answers a question; see store.Reader.
+func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.Finding, error] {
+	return func(yield func(detect.Finding, error) bool) {
+		where, args := conditions(f)
+		query := "SELECT " + columns + " FROM findings_latest" + where + " ORDER BY first_seen DESC, id"
+		if f.Limit > 0 {
+			query += " LIMIT ?"
+			args = append(args, f.Limit)
+		}
+		rows, err := s.conn.Query(ctx, query, args...)
+		if err != nil {
+			yield(detect.Finding{}, s.explain(err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			finding, err := scan(rows)
+			if err != nil {
+				yield(detect.Finding{}, s.explain(err))
+				return
+			}
+			if !yield(finding, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(detect.Finding{}, s.explain(err))
+		}
+	}
+}
+
+// conditions gives the WHERE clause of a filter and what stands for its marks.
+func conditions(f store.Filter) (where string, args []any) {
+	var all []string
+	add := func(condition string, value any) {
+		all = append(all, condition)
+		args = append(args, value)
+	}
+	// The driver writes times in whole seconds.
+	if f.Since != 0 {
+		add("last_seen >= fromUnixTimestamp64Micro(?)", f.Since.Time().UnixMicro())
+	}
+	if f.Until != 0 {
+		add("last_seen < fromUnixTimestamp64Micro(?)", f.Until.Time().UnixMicro())
+	}
+	if f.Severity != 0 {
+		add("severity >= ?", f.Severity.String())
+	}
+	if f.Verdict != 0 {
+		add("verdict = ?", f.Verdict.String())
+	}
+	for _, c := range []struct{ column, value string }{
+		{"detector", f.Detector}, {"host", f.Host}, {"principal", f.Principal}, {"sensor", f.Sensor},
+	} {
+		if c.value != "" {
+			add(c.column+" = ?", c.value)
+		}
+	}
+	if f.Client.IsValid() {
+		add("client_ip = toIPv6(?)", f.Client.Unmap().String())
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(all, " AND "), args
+}
+
+// scan reads a row in the order of columns.
+func scan(rows driver.Rows) (f detect.Finding, err error) {
+	var (
+		severity, confidence, verdict  int8
+		firstSeen, lastSeen            time.Time
+		clientIP, serverIP             *netip.Addr
+		clientPort, serverPort, status uint16
+		c                              detect.Credential
+		e                              evidence
+	)
+	err = rows.Scan(&f.ID, &f.Version, &f.Detector, &f.Title, &severity, &confidence, &verdict, &f.DedupeKey,
+		&firstSeen, &lastSeen, &f.Count, &clientIP, &clientPort, &serverIP, &serverPort,
+		&f.Host, &f.Method, &f.Path, &status, &f.Principal,
+		&c.Kind, &c.Place, &c.ID, &c.Mask,
+		&e, &f.References, &f.CommunityID, &f.Capture.File, &f.Capture.Packet, &f.Sensor)
+	if err != nil {
+		return f, err
+	}
+	f.Severity, f.Confidence, f.Verdict = detect.Severity(severity), detect.Confidence(confidence), detect.Verdict(verdict)
+	f.FirstSeen, f.LastSeen = detect.Timestamp(capture.TimeOf(firstSeen)), detect.Timestamp(capture.TimeOf(lastSeen))
+	f.Status = int(status)
+	f.Evidence = e.facts
+	if clientIP != nil {
+		f.Client = &detect.Address{IP: clientIP.Unmap(), Port: clientPort}
+	}
+	if serverIP != nil {
+		f.Server = &detect.Address{IP: serverIP.Unmap(), Port: serverPort}
+	}
+	if c != (detect.Credential{}) {
+		f.Credential = &c
+	}
+	return f, nil
+}
+
+// evidence is a Map that keeps its order: the driver writes and reads it as a
+// column.IterableOrderedMap.
+type evidence struct{ facts detect.Evidence }
+
+var _ column.IterableOrderedMap = (*evidence)(nil)
+
+// Put takes a pair read.
+func (e *evidence) Put(key, value any) {
+	e.facts = append(e.facts, detect.Fact{Name: fmt.Sprint(key), Value: credential.Stored(fmt.Sprint(value))})
+}
+
+// Iterator gives the pairs to write.
+func (e *evidence) Iterator() column.MapIterator { return &pairs{facts: e.facts, at: -1} }
+
+type pairs struct {
+	facts detect.Evidence
+	at    int
+}
+
+func (p *pairs) Next() bool { p.at++; return p.at < len(p.facts) }
+func (p *pairs) Key() any   { return p.facts[p.at].Name }
+func (p *pairs) Value() any { return p.facts[p.at].Value.String() }
