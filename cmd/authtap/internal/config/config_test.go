@@ -34,7 +34,7 @@ func load(t *testing.T, file string, environ map[string]string, args ...string) 
 		Detectors: detectors,
 	}
 	given := config.Defaults()
-	given.Flags(from.Flags, config.Stores|config.Traffic)
+	given.Flags(from.Flags, config.Stores|config.Reading|config.Judging)
 	if err := from.Flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +69,10 @@ func TestMistakesSayWhere(t *testing.T) {
 		{name: "option of the wrong type", file: "detectors:\n  brute_force:\n    span: 10\n", want: `authtap.yaml:3: "10" is not a duration`},
 		{name: "negative option", file: "detectors:\n  brute_force:\n    threshold: -1\n", want: `authtap.yaml:3: "-1" is not a whole number`},
 		{name: "truth", file: "detectors:\n  brute_force:\n    strict: yes\n", want: `authtap.yaml:3: "yes" is neither true nor false`},
-		{name: "unknown limit", file: "limit:\n  bodies: 1\n", want: `authtap.yaml:2: limit: there is no limit "bodies"`},
+		{name: "unknown limit", file: "limits:\n  bodies: 1\n", want: `authtap.yaml:2: limits: there is no limit "bodies"`},
 		{name: "environment", environ: map[string]string{"AUTHTAP_FAIL_ON": "severe"}, want: `AUTHTAP_FAIL_ON: unknown severity "severe"`},
-		{name: "limit of nothing", environ: map[string]string{"AUTHTAP_LIMIT": "head-bytes=0"}, want: `AUTHTAP_LIMIT: head-bytes: "0" is not a number of at least 1`},
-		{name: "limit without a number", environ: map[string]string{"AUTHTAP_LIMIT": "head-bytes"}, want: `"head-bytes" is not NAME=NUMBER`},
+		{name: "limit of nothing", environ: map[string]string{"AUTHTAP_LIMITS": "head-bytes=0"}, want: `AUTHTAP_LIMITS: head-bytes: "0" is not a number of at least 1`},
+		{name: "limit without a number", environ: map[string]string{"AUTHTAP_LIMITS": "head-bytes"}, want: `"head-bytes" is not NAME=NUMBER`},
 		{name: "detector to run", args: []string{"--only", "brute"}, want: `there is no detector "brute"`},
 		{name: "detector not to run", args: []string{"--disable", "brute"}, want: `there is no detector "brute"`},
 		{name: "too many shards", args: []string{"--shards", "1025"}, want: `shards: 1025 is not between`},
@@ -110,7 +110,7 @@ const everything = `
 # all kinds of values
 memory: 300MiB
 shards: 3
-limit:
+limits:
   body-bytes: 4KiB
   window-keys: 1000
 store: "none"
@@ -163,7 +163,7 @@ func TestFile(t *testing.T) {
 
 func TestPrecedence(t *testing.T) {
 	environ := map[string]string{"AUTHTAP_STORE": "sqlite:env.db", "AUTHTAP_SENSOR": "env", "AUTHTAP_TRUSTED_PROXY": "192.0.2.0/24,198.51.100.7"}
-	got, err := load(t, everything, environ, "--store=sqlite:flag.db", "--disable=brute_force", "--limit", "head-bytes=9", "--limit", "body-bytes=8")
+	got, err := load(t, everything, environ, "--store=sqlite:flag.db", "--disable=brute_force", "--limits", "head-bytes=9", "--limits", "body-bytes=8")
 	if err != nil {
 		t.Fatal(err)
 	}

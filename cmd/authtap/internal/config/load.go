@@ -45,7 +45,7 @@ func Load(from Sources) (Settings, error) {
 		if err != nil {
 			return
 		}
-		if set := from.Flags.Lookup(f.Name); set != nil && set.Changed {
+		if set := from.Flags.Lookup(f.Name); set != nil && set.Changed && isSetting(set) {
 			err = assign(f, flagValues(set), "--"+f.Name)
 			return
 		}
@@ -62,6 +62,11 @@ func Load(from Sources) (Settings, error) {
 		return s, err
 	}
 	return s, s.check(from.Detectors)
+}
+
+func isSetting(f *pflag.Flag) bool {
+	_, ok := f.Annotations[annotation]
+	return ok
 }
 
 func assign(f *pflag.Flag, values []string, where string) error {
@@ -153,7 +158,7 @@ func readFile(path string, detectors []detect.Detector, known func(string) bool)
 	return c, nil
 }
 
-// setting reads one value, a list of them, or (of limit) a mapping.
+// setting reads one value, a list of them, or (of limits) a mapping.
 func (c *contents) setting(node ast.Node) ([]string, error) {
 	if _, ok := node.(*ast.MappingNode); ok {
 		var pairs []string

@@ -67,27 +67,42 @@ func Defaults() Settings {
 // A Group is a set of settings that go together on the command line.
 type Group uint8
 
-// The groups: what says where findings are kept; what concerns reading and
-// judging traffic; what concerns live capture alone.
+// The groups: where findings are kept; how traffic is read, judged, and
+// captured.
 const (
 	Stores Group = 1 << iota
-	Traffic
+	Reading
+	Judging
 	Live
-	every = Stores | Traffic | Live
+	every = Stores | Reading | Judging | Live
 )
 
 // Flags adds the flags of some groups to a set; values given go into s.
 func (s *Settings) Flags(fs *pflag.FlagSet, g Group) {
+	mine := pflag.NewFlagSet("", pflag.ContinueOnError)
+	s.add(mine, g)
+	mine.VisitAll(func(f *pflag.Flag) {
+		f.Annotations = map[string][]string{annotation: nil}
+		fs.AddFlag(f)
+	})
+}
+
+// annotation tells the flags of settings from a command's own.
+const annotation = "authtap_setting"
+
+func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Stores != 0 {
 		fs.StringVar(&s.Store, "store", s.Store, "where findings are kept: sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE (clickhouses:// for TLS), none")
 	}
-	if g&(Stores|Traffic) != 0 {
+	if g&(Stores|Judging) != 0 {
 		fs.Var(&s.Format, "format", "how findings are printed: table, text, json (JSON lines); by default a table on a terminal and JSON lines in a pipe")
 	}
-	if g&Traffic != 0 {
+	if g&Reading != 0 {
 		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
 		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: one less than there are cores, but at least one")
-		fs.Var(&s.Limits, "limit", "replace a limit, as NAME=NUMBER; authtap config check lists them")
+		fs.Var(&s.Limits, "limits", "replace limits, as NAME=NUMBER,...; authtap config check lists them")
+	}
+	if g&Judging != 0 {
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
 		fs.IntVar(&s.MaxFindings, "max-findings", s.MaxFindings, "findings held at a time")
 		fs.StringVar(&s.KeyFile, "key-file", s.KeyFile, "file of 32 bytes, the key of the credentials' ids; made where it is missing")

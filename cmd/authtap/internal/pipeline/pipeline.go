@@ -23,7 +23,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -49,12 +48,12 @@ type Options[R any] struct {
 	// behind all that came before a mark. An error of Mark ends the run.
 	Take func(R)
 	Mark func(Mark) error
-	// Damaged is called by the source's goroutine for each damaged input,
-	// behind which it goes on with the others.
-	Damaged func(error)
-	// Report asks, whenever it can be received from, for Reported to be called
-	// by the correlator with the statistics at the next mark.
-	Report   <-chan struct{}
+	// Failed is called by the source's goroutine for each input that ends with
+	// an error; reading goes on with the others.
+	Failed func(error)
+	// Report is asked before each mark whether Reported is to be called, by the
+	// correlator, with the statistics at the mark.
+	Report   func() bool
 	Reported func(Stats)
 }
 
@@ -62,10 +61,10 @@ type Options[R any] struct {
 type Streams interface {
 	// Segment takes the next segment; its payload is valid during the call.
 	Segment(*reassembly.Segment)
-	// Tick lets timers fire.
-	Tick(now capture.Time)
+	// Tick lets timers fire; at is the latest packet, at the clock's time.
+	Tick(at reassembly.Origin)
 	// Close ends everything that is open.
-	Close()
+	Close(at reassembly.Origin)
 	// Stats counts what was done so far.
 	Stats() StreamStats
 }
@@ -86,7 +85,7 @@ type Mark struct {
 
 // Run reads the source to its end, or until ctx is done, and takes what was
 // read through to the end in either case. It returns the statistics, and the
-// error that ended the run early; the end of ctx is none.
+// error of Mark that ended the run early.
 func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
 	free := make(chan *round[R], rounds)
 	for range rounds {
@@ -124,12 +123,12 @@ func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
 		}
 		filled <- r
 	}
-	err := s.read()
+	s.read()
 	for _, in := range inputs {
 		close(in)
 	}
 	close(filled)
 	shards.Wait()
 	correlated.Wait()
-	return c.stats, errors.Join(err, c.err)
+	return c.stats, c.err
 }

@@ -105,7 +105,7 @@ func (s *streams) Segment(seg *reassembly.Segment) {
 	s.later = append([]pending{{x, 2}}, s.later...)
 }
 
-func (s *streams) Tick(capture.Time) {
+func (s *streams) Tick(reassembly.Origin) {
 	var keep []pending
 	for _, p := range s.later {
 		if p.ticks--; p.ticks == 0 {
@@ -117,7 +117,7 @@ func (s *streams) Tick(capture.Time) {
 	s.later = keep
 }
 
-func (s *streams) Close() {
+func (s *streams) Close(reassembly.Origin) {
 	for _, p := range s.later {
 		s.emit(p.x)
 	}
@@ -145,7 +145,7 @@ func run(packets []capture.Packet, shards int, change func(*pipeline.Options[str
 			}
 			return nil
 		},
-		Damaged: func(err error) { panic(err) },
+		Failed: func(err error) { panic(err) },
 	}
 	if change != nil {
 		change(&opt)
@@ -210,21 +210,10 @@ func TestDamageIsToldAndReadingGoesOn(t *testing.T) {
 	var told []error
 	lines, stats, err := run([]capture.Packet{{Data: tcp(1, 1)}, {Data: tcp(2, 1)}}, 2, func(o *pipeline.Options[string]) {
 		o.Source.(*source).errors = map[int]error{1: damage}
-		o.Damaged = func(err error) { told = append(told, err) }
+		o.Failed = func(err error) { told = append(told, err) }
 	})
 	if err != nil || len(told) != 1 || told[0] != damage || len(lines) != 2 || stats.Streams.Exchanges != 2 {
 		t.Errorf("%v, told %v, lines %q, %+v", err, told, lines, stats)
-	}
-}
-
-// What was read before a failure is still taken through to the end.
-func TestFailingSource(t *testing.T) {
-	broken := errors.New("broken")
-	lines, _, err := run([]capture.Packet{{Data: tcp(1, 2)}, {Data: tcp(2, 1)}}, 2, func(o *pipeline.Options[string]) {
-		o.Source.(*source).errors = map[int]error{2: broken}
-	})
-	if !errors.Is(err, broken) || len(lines) != 2 {
-		t.Errorf("%v, lines %q", err, lines)
 	}
 }
 
@@ -256,8 +245,7 @@ func TestFailingMark(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	reported := make(chan pipeline.Stats, 1)
-	report := make(chan struct{}, 1)
-	report <- struct{}{}
+	asked := 0
 	var taken []string
 	s := &source{packets: []capture.Packet{{Data: tcp(1, 1), Time: 5}}, endless: true}
 	stats, err := pipeline.Run(ctx, pipeline.Options[string]{
@@ -268,7 +256,7 @@ func TestInterrupted(t *testing.T) {
 		},
 		Take:   func(s string) { taken = append(taken, s) },
 		Mark:   func(m pipeline.Mark) error { return nil },
-		Report: report,
+		Report: func() bool { asked++; return asked == 1 },
 		Reported: func(s pipeline.Stats) {
 			reported <- s
 			cancel()
@@ -332,6 +320,6 @@ func BenchmarkRounds(b *testing.B) {
 type idle struct{}
 
 func (idle) Segment(*reassembly.Segment)     {}
-func (idle) Tick(capture.Time)               {}
-func (idle) Close()                          {}
+func (idle) Tick(reassembly.Origin)          {}
+func (idle) Close(reassembly.Origin)         {}
 func (idle) Stats() (s pipeline.StreamStats) { return s }

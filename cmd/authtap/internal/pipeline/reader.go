@@ -25,41 +25,31 @@ type reader[R any] struct {
 	packets uint64
 }
 
-// read reads until the source ends or fails, or stop is set. The last round is
-// sent in any case.
-func (s *reader[R]) read() error {
-	err := s.packetsUntil()
-	if s.stop.Load() || errors.Is(err, io.EOF) {
-		err = nil
-	}
-	s.round.mark.Last = true
-	s.end()
-	return err
-}
-
-func (s *reader[R]) packetsUntil() error {
+// read reads until the source ends or stop is set. The last round is sent in
+// any case.
+func (s *reader[R]) read() {
 	var p capture.Packet
 	var seg reassembly.Segment
 	for !s.stop.Load() {
-		switch err := s.opt.Source.Next(&p); {
-		case err == nil:
+		if err := s.opt.Source.Next(&p); err == nil {
 			s.clock.packet(p.Input, p.Time)
 			s.tick()
 			s.packets++
 			if s.decoder.Decode(&p, &seg) == decode.Segment {
 				s.add(&seg, p.Time)
 			}
-		case errors.Is(err, capture.ErrQuiet):
+		} else if errors.Is(err, capture.ErrQuiet) {
 			s.clock.quiet(p.Time)
 			s.tick()
 			s.end()
-		case errors.Is(err, capture.ErrDamaged):
-			s.opt.Damaged(err)
-		default:
-			return err
+		} else if errors.Is(err, io.EOF) {
+			break
+		} else {
+			s.opt.Failed(err)
 		}
 	}
-	return nil
+	s.round.mark.Last = true
+	s.end()
 }
 
 // add puts a segment into the round, and ends the round when it is full.
@@ -97,11 +87,7 @@ func (s *reader[R]) tick() {
 // end sends the round, if there is anything in it, and takes an empty one.
 func (s *reader[R]) end() {
 	r := s.round
-	select {
-	case <-s.opt.Report:
-		r.mark.report = true
-	default:
-	}
+	r.mark.report = s.opt.Report != nil && s.opt.Report()
 	if r.size == 0 && r.mark == (Mark{}) {
 		return
 	}

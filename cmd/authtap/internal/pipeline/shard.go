@@ -40,10 +40,11 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		if r.mark.Tick || r.mark.Last {
 			n := len(p.results)
 			at.Packet, timers = r.mark.Packet, true
+			origin := reassembly.Origin{Order: r.mark.Packet, Time: r.mark.Clock}
 			if r.mark.Last {
-				streams.Close()
+				streams.Close(origin)
 			} else {
-				streams.Tick(r.mark.Clock)
+				streams.Tick(origin)
 			}
 			slices.SortStableFunc(p.results[n:], func(a, b result[R]) int { return a.order.Compare(b.order) })
 		}
