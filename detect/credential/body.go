@@ -24,10 +24,10 @@ func (f *Finder) body(m *exchange.Message) {
 	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
 	switch first := firstByte(b); {
 	case first == '{' || first == '[':
-		f.jsonBody(text(b), cut)
+		f.jsonBody(b, cut)
 		return
 	case first == '"': // a lone string: some logins answer with nothing but a token
-		f.jsonBody(text(b), cut)
+		f.jsonBody(b, cut)
 		return
 	}
 	kind := m.Header.Get("Content-Type")

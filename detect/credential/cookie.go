@@ -36,9 +36,9 @@ var tokenCookies = func() map[string]field {
 	return m
 }()
 
-// cookieGate has the first and last letters of the names of both tables.
-var cookieGate = func() (t [1 << 10]bool) {
-	set := func(n string) { t[gate2(n[0], n[len(n)-1])] = true }
+// cookieGate has the first two letters and the last of the names of both tables.
+var cookieGate = func() (t letterGate) {
+	set := func(n string) { t.add(cookieLetters(n)) }
 	for n := range sessionCookies {
 		set(n)
 	}
@@ -47,6 +47,10 @@ var cookieGate = func() (t [1 << 10]bool) {
 	}
 	return
 }()
+
+func cookieLetters(n string) uint32 {
+	return uint32(n[0]&31)<<10 | uint32(n[1]&31)<<5 | uint32(n[len(n)-1]&31)
+}
 
 // cookieField gives the meaning of a cookie's name.
 func cookieField(name string) field {
@@ -61,7 +65,7 @@ func cookieField(name string) field {
 	if n < 3 || n > 96 {
 		return noField
 	}
-	gate := cookieGate[gate2(name[0], name[n-1])]
+	gate := cookieGate.has(cookieLetters(name))
 	if z := name[n-1] | 0x20; !gate && z != 'n' && z != 'd' && name[0]|0x20 != 'a' && name[0]|0x20 != 's' && name[0]|0x20 != 'w' {
 		return noField
 	}
@@ -113,7 +117,7 @@ func (f *Finder) cookies(s string) {
 
 func (f *Finder) cookie(name, value string) {
 	fd := cookieField(name)
-	if fd == noField && (len(value) < 32 || !strings.Contains(value, "eyJ")) {
+	if fd == noField && (len(value) < 32 || findJWT(value) < 0) {
 		return
 	}
 	value = strings.Trim(value, " \t\"")

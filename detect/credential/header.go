@@ -99,10 +99,14 @@ func special(name string) bool {
 }
 
 func (f *Finder) headerLine(h *exchange.Field) {
+	if h.Name == "Authorization" {
+		f.authorization(Place{InHeader, "authorization"}, h.Value)
+		return
+	}
 	switch fd := fieldOf(h.Name); fd {
 	case noField, fieldUser, fieldAccount, fieldClientID, fieldGrant, fieldCodeWeak, fieldSecret:
 		// A JWT may stand anywhere: those of gateways have names of their own.
-		if len(h.Value) >= 32 && strings.Contains(h.Value, "eyJ") {
+		if len(h.Value) >= 32 && findJWT(h.Value) >= 0 {
 			f.embedded(headerPlace(h.Name), h.Value, false)
 		}
 	case fieldAuthorization:
@@ -116,7 +120,7 @@ func (f *Finder) headerLine(h *exchange.Field) {
 // go on where it ends here.
 func (f *Finder) embedded(p Place, s string, cut bool) {
 	for n := 0; n < f.options.MaxCredentials; n++ {
-		i := strings.Index(s, "eyJ")
+		i := findJWT(s)
 		if i < 0 {
 			return
 		}

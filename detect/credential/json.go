@@ -1,6 +1,10 @@
 package credential
 
-import "strings"
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+)
 
 // maxJSONDepth is the most that Options.MaxDepth can be.
 const maxJSONDepth = 32
@@ -39,10 +43,139 @@ func (p *jsonPath) name() string {
 	return string(out)
 }
 
-// jsonBody looks at a JSON body in one pass: at values whose key has a meaning
-// and at those that begin like a JWT. Elements of a list stand under the
-// list's key.
-func (f *Finder) jsonBody(s string, cut bool) {
+// promising reports whether a JSON body may hold a credential: a token, or a
+// key with a meaning before a value that may have it. Most bodies hold none,
+// and this is several times as fast as reading them: it looks at nothing but
+// what stands before colons. It errs on the side of reading.
+func (f *Finder) promising(b []byte) bool {
+	s := text(b)
+	if findJWT(s) >= 0 || escapedLetter(s) {
+		return true
+	}
+	// Five bytes are the shortest key of three letters in its quotes.
+	for i := 5; i < len(b); i += 64 {
+		var colons uint64
+		if block := b[i:]; len(block) >= 64 {
+			colons = colons8(block) | colons8(block[8:])<<8 | colons8(block[16:])<<16 | colons8(block[24:])<<24 |
+				colons8(block[32:])<<32 | colons8(block[40:])<<40 | colons8(block[48:])<<48 | colons8(block[56:])<<56
+		} else {
+			for k, c := range block {
+				if c == ':' {
+					colons |= 1 << k
+				}
+			}
+		}
+		for ; colons != 0; colons &= colons - 1 {
+			at := i + bits.TrailingZeros64(colons)
+			last := binary.LittleEndian.Uint32(b[at-4:]) // three letters and a quote
+			if last>>24 != '"' && last>>24 > ' ' || last>>24 == '"' && !secretGate.has(threeOf(last)) {
+				continue
+			}
+			if f.promisingColon(s, at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// colons8 gives a bit for each of the first 8 bytes that is a colon.
+func colons8(b []byte) uint64 {
+	const low = 0x7f7f7f7f7f7f7f7f
+	x := binary.LittleEndian.Uint64(b) ^ 0x3a3a3a3a3a3a3a3a
+	// The high bit of each byte that is zero now, then those as one byte.
+	return ^(x&low + low | x | low) >> 7 * 0x0102040810204080 >> 56
+}
+
+// findJWT gives where "eyJ" stands, -1 where it does not. J is rare in text.
+func findJWT(s string) int {
+	for i := 2; i < len(s); i++ {
+		k := strings.IndexByte(s[i:], 'J')
+		if k < 0 {
+			break
+		}
+		if i += k; s[i-1] == 'y' && s[i-2] == 'e' {
+			return i - 2
+		}
+	}
+	return -1
+}
+
+// escapedLetter reports an ASCII character written as \u00XX, which nobody
+// needs to and which may be any letter of a key or token.
+func escapedLetter(s string) bool {
+	for i := 0; i+4 < len(s); i++ {
+		k := strings.IndexByte(s[i:], '\\')
+		if k < 0 {
+			break
+		}
+		if i += k; i+4 < len(s) && s[i+1] == 'u' && s[i+2] == '0' && s[i+3] == '0' && s[i+4] >= '2' && s[i+4] <= '7' {
+			return true
+		}
+	}
+	return false
+}
+
+// promisingColon looks at the key before the colon at i, if there is one.
+func (f *Finder) promisingColon(s string, i int) bool {
+	end := i
+	for end > 0 && s[end-1] <= ' ' {
+		end--
+	}
+	if end < 5 || s[end-1] != '"' {
+		return false
+	}
+	end--
+	start := end
+	for start > 0 && s[start-1] != '"' && end-start < 97 {
+		start--
+	}
+	key := s[start:end]
+	return f.promisingKey(key, s[i+1:]) || start > 1 && s[start-2] == '\\'
+}
+
+// promisingKey says so of a key and of what follows its colon.
+func (f *Finder) promisingKey(key, rest string) bool {
+	fd := fieldOf(key)
+	strong := false
+	switch fd {
+	case noField, fieldUser, fieldAccount, fieldClientID, fieldAssertion:
+		return false
+	case fieldPassword, fieldNewPassword, fieldCode, fieldCodeWeak, fieldSecret, fieldGrant:
+		if f.response {
+			return false
+		}
+		strong = true
+	case fieldLooseToken, fieldLooseKey, fieldSignature:
+		if f.response {
+			return false
+		}
+	case fieldSession:
+	default:
+		strong = !f.response
+	}
+	for rest != "" && rest[0] <= ' ' {
+		rest = rest[1:]
+	}
+	if rest == "" || rest[0] == '{' || rest[0] >= 'a' {
+		return false // its members are keys themselves; true, false, null
+	}
+	if strong || rest[0] != '"' {
+		return strong || rest[0] == '['
+	}
+	// Others must look like a token, which no short one does.
+	return len(rest) > 16 && (strings.IndexByte(rest[1:17], '"') < 0 || strings.IndexByte(rest[1:17], '\\') >= 0)
+}
+
+// jsonBody looks at a JSON body: at values whose key has a meaning and at those
+// that begin like a JWT. Elements of a list stand under the list's key.
+func (f *Finder) jsonBody(b []byte, cut bool) {
+	if f.promising(b) {
+		f.readJSON(text(b), cut)
+	}
+}
+
+func (f *Finder) readJSON(s string, cut bool) {
 	l := lexer{b: s}
 	p := &f.json
 	p.depth, p.field[0], p.list[0] = 0, noField, true
@@ -110,7 +243,7 @@ func (f *Finder) jsonBody(s string, cut bool) {
 
 func (f *Finder) jsonValue(fd field, v string, number, escapes bool) {
 	if fd == noField {
-		if len(v) < 16 || v[0] != 'e' && v[0] != '\\' && (len(v) < 48 || !strings.Contains(v, "eyJ")) {
+		if len(v) < 16 || v[0] != 'e' && v[0] != '\\' && (len(v) < 48 || findJWT(v) < 0) {
 			return
 		}
 		if escapes {

@@ -106,39 +106,113 @@ var notWithin = []string{
 	"public", "count", "publishable",
 }
 
-// Names are tried in two steps, the first of which is one load: which letters
-// begin and end the names of the table. Most names fail it.
+// Names are tried in steps, the first of which looks at their last three
+// letters. Most names fail it.
 var (
-	exactGate  [1 << 15]bool // first, second, last letter
-	suffixGate [1 << 10]bool // last but one, last letter
+	lastGate   letterGate // the last three letters of all names and suffixes, as they are written
+	secretGate letterGate // those of fields that hold secrets
+	exactGate  letterGate // first and last four letters of names, hashed
+	partGate   letterGate // last four letters of names, hashed
+	suffixGate letterGate // last four letters of suffixes, hashed
 )
 
-func init() {
-	for n := range fields {
-		c := [3]byte{n[0], n[1], n[len(n)-1]}
-		exactGate[gate3(c[0], c[1], c[2])] = true
-		// A separator may follow the first letter: x-api-key, j_username.
-		exactGate[gate3(c[0], '-', c[2])] = true
-		exactGate[gate3(c[0], '_', c[2])] = true
+// letterGate is a set of 15-bit numbers.
+type letterGate [1 << 15 / 64]uint64
+
+func (g *letterGate) add(n uint32)      { g[n/64%512] |= 1 << (n % 64) }
+func (g *letterGate) has(n uint32) bool { return g[n/64%512]>>(n%64)&1 != 0 }
+
+// mixed makes a 15-bit number of letters.
+func mixed(v uint32) uint32 { return v * 0x9e3779b1 >> 17 }
+
+// lastLetters gives the last four letters of a name, or of its last part, in
+// five bits each, case and separators apart: the last one lowest.
+func lastLetters(name string) (v uint32) {
+	k := 0
+	for i := len(name) - 1; i >= 0 && k < 20; i-- {
+		switch c := name[i]; c {
+		case '-', '_', ' ', ']':
+		case '.', '[', ':', '$':
+			return v
+		default:
+			v |= uint32(c&31) << k
+			k += 5
+		}
 	}
-	for _, s := range suffixes {
-		suffixGate[gate2(s.end[len(s.end)-2], s.end[len(s.end)-1])] = true
+	return v
+}
+
+const threeLetters = 1<<15 - 1
+
+// threeOf takes the letters of the first three of four bytes of text.
+func threeOf(b uint32) uint32 { return b&31<<10 | b>>8&31<<5 | b>>16&31 }
+
+// addSpelled adds the last three letters of a name as they may be written: with
+// a separator between them too, or a bracket behind them.
+func (g *letterGate) addSpelled(v uint32) {
+	x, y, z := v>>10&31, v>>5&31, v&31
+	g.add(x<<10 | y<<5 | z)
+	for _, c := range []byte("-_ ]") {
+		s := uint32(c & 31)
+		g.add(s<<10 | y<<5 | z)
+		g.add(y<<10 | s<<5 | z)
+		g.add(y<<10 | z<<5 | s)
+		g.add(z<<10 | s<<5 | s)
 	}
 }
 
-// The low five bits of an ASCII letter are the same in both cases.
-func gate3(a, b, c byte) int { return int(a&31)<<10 | int(b&31)<<5 | int(c&31) }
-func gate2(a, b byte) int    { return int(a&31)<<5 | int(b&31) }
+func init() {
+	for n, f := range fields {
+		v := lastLetters(n)
+		lastGate.addSpelled(v)
+		exactGate.add(mixed(v | uint32(n[0]&31)<<20))
+		partGate.add(mixed(v))
+		if f.secret() {
+			secretGate.addSpelled(v)
+		}
+	}
+	for _, s := range suffixes {
+		v := lastLetters(s.end)
+		lastGate.addSpelled(v)
+		secretGate.addSpelled(v)
+		suffixGate.add(mixed(v))
+	}
+}
 
 // gated reports whether a name may have a meaning.
 func gated(name string) bool {
 	n := len(name)
-	if n < 3 || n > 96 {
+	if n < 3 || n > 96 || !lastGate.has(uint32(name[n-3]&31)<<10|uint32(name[n-2]&31)<<5|uint32(name[n-1]&31)) {
 		return false
 	}
-	z := name[n-1]
-	return exactGate[gate3(name[0], name[1], z)] || suffixGate[gate2(name[n-2], z)] || z == ']'
+	v := lastLetters(name)
+	return exactGate.has(mixed(v|uint32(name[0]&31)<<20)) || suffixGate.has(mixed(v)) || v&threeLetters == jwtLetters ||
+		partGate.has(mixed(v)) && strings.ContainsAny(name, ".[:$]")
 }
+
+// jwtLetters are those of the one suffix that has but three, before which any
+// letter may stand.
+var jwtLetters = lastLetters("jwt")
+
+// secret reports whether the values of such a field are, or may be, credentials
+// or say what a login is.
+func (f field) secret() bool {
+	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization
+}
+
+// nameByte gives a letter in lower case; 0 for separators, 1 for what divides
+// the parts of a name.
+var nameByte = func() (t [256]byte) {
+	for i := range t {
+		t[i] = max(byte(i), 2)
+		if i >= 'A' && i <= 'Z' {
+			t[i] |= 0x20
+		}
+	}
+	t['-'], t['_'], t[' '] = 0, 0, 0
+	t['.'], t['['], t[':'], t['$'], t[']'] = 1, 1, 1, 1, 1
+	return
+}()
 
 // fieldOf gives the meaning of a field's, parameter's or header's name: of the
 // last part of it, where it has parts (user[password], login:password).
@@ -156,14 +230,11 @@ func ungated(name string) field {
 	var buf [96]byte
 	n := 0
 	for i := range len(name) {
-		switch c := name[i]; c {
-		case '-', '_', ' ':
-		case '.', '[', ':', '$', ']':
+		switch c := nameByte[name[i]]; c {
+		case 0:
+		case 1:
 			n = 0
 		default:
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
 			buf[n] = c
 			n++
 		}
@@ -177,7 +248,7 @@ func ungated(name string) field {
 		}
 		return f
 	}
-	if n < 5 || !suffixGate[gate2(buf[n-2], buf[n-1])] {
+	if n < 4 {
 		return noField
 	}
 	for _, s := range suffixes {

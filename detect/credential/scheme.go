@@ -9,6 +9,13 @@ import (
 // authorization reads the value of an Authorization header (RFC 9110, section
 // 11.6.2): a scheme and its credentials, or a bare token.
 func (f *Finder) authorization(p Place, v string) {
+	if len(v) > 7 && v[6] == ' ' && strings.EqualFold(v[:6], "bearer") && maybeJWT(v[7:]) {
+		// By far the most frequent.
+		if c := f.token(p, v[7:]); c != nil {
+			c.Scheme = "bearer"
+			return
+		}
+	}
 	v = strings.Trim(v, " \t\r\n")
 	word, rest := v, ""
 	if i := strings.IndexAny(v, " \t"); i >= 0 {
