@@ -371,18 +371,18 @@ func TestWriteCanceledInPause(t *testing.T) {
 // one that was acknowledged is there.
 func TestKilledWhileWriting(t *testing.T) {
 	server := clickhousetest.Start(t)
-	const size = 2000
+	const size = 1000
 	type end struct {
 		batches int // acknowledged before the error
 		err     error
 	}
 	acknowledged := 0 // batches of all rounds; the next round goes on from there
-	for round := range 5 {
+	for round := range 8 {
 		s := connect(t, server.DSN(), Options{Attempts: 3, Pause: 10 * time.Millisecond})
 		started, ended := make(chan struct{}), make(chan end, 1)
 		go func() {
 			for n := 0; ; n++ {
-				if n == round {
+				if n == 1 {
 					close(started)
 				}
 				if err := s.Write(context.Background(), batch((acknowledged+n)*size, size)); err != nil {
@@ -396,10 +396,10 @@ func TestKilledWhileWriting(t *testing.T) {
 		case e := <-ended:
 			t.Fatalf("writing failed before the server was killed: %v", e.err)
 		}
-		time.Sleep(time.Duration(round) * 10 * time.Millisecond) // meets the server in different states
+		time.Sleep(time.Duration(round) * 15 * time.Millisecond) // meets the server in different states
 		server.Kill()
 		e := <-ended
-		for _, want := range []string{"2000 findings not written, sent 3 times", s.address, "check that ClickHouse runs there", "will not be doubled"} {
+		for _, want := range []string{"1000 findings not written, sent 3 times", s.address, "check that ClickHouse runs there", "will not be doubled"} {
 			if !strings.Contains(e.err.Error(), want) {
 				t.Errorf("the error has no %q: %v", want, e.err)
 			}

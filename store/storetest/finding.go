@@ -39,7 +39,7 @@ func Finding(n int) detect.Finding {
 		Status:      200 + n%300,
 		Evidence:    detect.Evidence{{Name: "z", Value: credential.Word("last letter first")}, {Name: "n", Value: credential.Number(int64(n))}},
 		References:  []string{"CWE-347", "API2:2023"},
-		CommunityID: fmt.Sprintf("1:community%d=", n),
+		CommunityID: fmt.Sprintf("1:%027d=", n),
 		Capture:     detect.Capture{File: fmt.Sprintf("file-%d.pcap", n), Packet: uint64(n) + 1},
 		Sensor:      fmt.Sprintf("sensor-%d", n%2),
 	}
