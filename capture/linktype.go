@@ -28,6 +28,12 @@ var linkNames = map[LinkType]string{
 	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkSLL2: "LINUX_SLL2",
 }
 
+// Known says whether authtap decodes packets of this type.
+func (l LinkType) Known() bool {
+	_, ok := linkNames[l]
+	return ok
+}
+
 // String gives tcpdump's name of the link type, or its number.
 func (l LinkType) String() string {
 	if n, ok := linkNames[l]; ok {

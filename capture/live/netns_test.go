@@ -1,0 +1,552 @@
+//go:build linux && cgo
+
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+)
+
+// The tests of this file capture real traffic. The test program runs itself
+// in a network namespace, the sensor's, with a web server; and that one runs
+// another, the client's; a veth pair connects the two. The namespaces have no
+// names: they are gone when their last process is, however it ends.
+const (
+	sensorAddr, clientAddr = "10.99.0.1", "10.99.0.2"
+	sensorLink, clientLink = "tap0", "tap1"
+)
+
+func init() {
+	roles["client"] = func() {
+		if err := beClient(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	roles["unprivileged"] = beUnprivileged
+}
+
+// role is the test program again, in a role.
+func role(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), "AUTHTAP_TEST_ROLE="+name, "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+func inRole(name string) bool { return os.Getenv("AUTHTAP_TEST_ROLE") == name }
+
+// TestLive runs the scenarios, in a network namespace.
+func TestLive(t *testing.T) {
+	if inRole("sensor") {
+		t.Run("SetUp", func(t *testing.T) { setUp(t) })
+		t.Run("Exchanges", seesExchanges)
+		t.Run("Filters", filters)
+		t.Run("SeveralInterfaces", severalInterfaces)
+		t.Run("Any", anyInterface)
+		t.Run("Drops", countsDrops)
+		t.Run("Close", closesWhileBlocked)
+		t.Run("InterfaceGoes", interfaceGoes)
+		t.Run("OpenErrors", openErrors)
+		t.Run("Lists", listsInterfaces)
+		t.Run("Rights", saysWhichRights)
+		return
+	}
+	if out, err := inNamespace("SetUp"); err != nil {
+		reason := fmt.Sprintf("live capture cannot be tested here; it takes root, network namespaces and the program ip: %v\n%s", err, out)
+		if os.Getenv("CI") == "true" && os.Geteuid() == 0 {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	out, err := inNamespace("")
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	t.Logf("in the namespace:\n%s", out)
+}
+
+// inNamespace runs the scenarios of that name in a namespace of their own.
+func inNamespace(name string) ([]byte, error) {
+	cmd := role("sensor", "-test.run=^TestLive$/"+name, "-test.timeout=120s", "-test.count=1", "-test.v")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if uid := os.Geteuid(); uid != 0 {
+		// Where the system lets every user have namespaces, that will do.
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	return cmd.CombinedOutput()
+}
+
+// network is the client's namespace, seen from the sensor's.
+type network struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// setUp connects the sensor's namespace to a new client's and serves web pages
+// in it, on ports 8080 and 8081.
+func setUp(t *testing.T) *network {
+	t.Helper()
+	client := role("client")
+	client.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	client.Stderr = os.Stderr
+	in, err1 := client.StdinPipe()
+	out, err2 := client.StdoutPipe()
+	if err := errors.Join(err1, err2, client.Start()); err != nil {
+		t.Fatal(err)
+	}
+	n := &network{in, bufio.NewReader(out)}
+	t.Cleanup(func() {
+		in.Close() // the client ends with its input
+		client.Wait()
+	})
+	err := errors.Join(
+		ip("link add "+sensorLink+" type veth peer name "+clientLink),
+		ip(fmt.Sprintf("link set %s netns %d", clientLink, client.Process.Pid)),
+		ip("addr add "+sensorAddr+"/24 dev "+sensorLink),
+		ip("link set "+sensorLink+" up"),
+		ip("link set lo up"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ip("link del " + sensorLink) })
+	n.do(t, "up")
+
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "answer to %s", r.URL.Path)
+	})}
+	t.Cleanup(func() { server.Close() })
+	for _, addr := range []string{sensorAddr + ":8080", sensorAddr + ":8081", "127.0.0.1:8080"} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go server.Serve(l)
+	}
+	return n
+}
+
+// do has the client do something and waits until it is done.
+func (n *network) do(t *testing.T, what string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(n.in, what); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := n.out.ReadString('\n'); answer != "done\n" {
+		t.Fatalf("client: %q, %v", answer, err)
+	}
+}
+
+func ip(args string) error {
+	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip %s: %w: %s", args, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// beClient does what the lines of in say: "up", "get ADDRESS N", with a
+// connection for every two requests, and "flood ADDRESS N", UDP packets.
+func beClient(in io.Reader, out io.Writer) error {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		var what, addr string
+		var count int
+		fmt.Sscan(lines.Text(), &what, &addr, &count)
+		switch what {
+		case "up":
+			err := errors.Join(ip("addr add "+clientAddr+"/24 dev "+clientLink), ip("link set "+clientLink+" up"))
+			if err != nil {
+				return err
+			}
+		case "get":
+			if err := get(addr, count); err != nil {
+				return err
+			}
+		case "flood":
+			conn, err := net.Dial("udp", addr)
+			if err != nil {
+				return err
+			}
+			packet := make([]byte, 1400)
+			for range count {
+				if _, err := conn.Write(packet); err != nil {
+					return err
+				}
+			}
+			conn.Close()
+		}
+		if _, err := fmt.Fprintln(out, "done"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func get(addr string, count int) error {
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}}
+	for i := range count {
+		resp, err := client.Get(fmt.Sprintf("http://%s/page/%d", addr, i))
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != fmt.Sprintf("answer to /page/%d", i) {
+			return fmt.Errorf("page %d: %q, %v", i, body, err)
+		}
+		if i%2 == 1 {
+			client.CloseIdleConnections()
+		}
+	}
+	client.CloseIdleConnections()
+	return nil
+}
+
+func open(t *testing.T, opt Options) *Source {
+	t.Helper()
+	opt.Poll = 40 * time.Millisecond
+	s, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// collect takes all packets until the wire has been quiet for a while.
+func collect(t *testing.T, s *Source) (packets []capture.Packet) {
+	t.Helper()
+	for quiet := 0; quiet < 5; {
+		var p capture.Packet
+		switch err := s.Next(&p); err {
+		case nil:
+			quiet = 0
+			p.Data = bytes.Clone(p.Data)
+			packets = append(packets, p)
+		case capture.ErrQuiet:
+			quiet++
+		default:
+			t.Fatal(err)
+		}
+	}
+	return packets
+}
+
+// count counts the packets that hold a text.
+func count(packets []capture.Packet, text string) (n int) {
+	for _, p := range packets {
+		if bytes.Contains(p.Data, []byte(text)) {
+			n++
+		}
+	}
+	return n
+}
+
+func seesExchanges(t *testing.T) {
+	n := setUp(t)
+	for _, immediate := range []bool{false, true} {
+		before := time.Now()
+		s := open(t, Options{Interfaces: []string{sensorLink}, Promiscuous: true, BPF: "tcp", Immediate: immediate})
+		n.do(t, "get "+sensorAddr+":8080 20")
+		packets := collect(t, s)
+		after := time.Now()
+		if requests, answers := count(packets, "GET /page/"), count(packets, "answer to /page/"); requests != 20 || answers != 20 {
+			t.Errorf("immediate %v: %d requests and %d answers, want 20 of each", immediate, requests, answers)
+		}
+		var bytes uint64
+		for i, p := range packets {
+			bytes += uint64(len(p.Data))
+			if p.Link != capture.LinkEthernet || p.Input != 0 || p.Number != uint64(i+1) || p.Length != len(p.Data) ||
+				p.Time < capture.TimeOf(before) || p.Time > capture.TimeOf(after) {
+				t.Errorf("packet %d: %v at %v, input %d, number %d, %d of %d bytes", i, p.Link, p.Time, p.Input, p.Number, len(p.Data), p.Length)
+			}
+		}
+		want := capture.Stats{Packets: uint64(len(packets)), Bytes: bytes}
+		if st := s.Stats(); st != want {
+			t.Errorf("%+v, want %+v", st, want)
+		}
+		if !slices.Equal(s.Inputs(), []string{sensorLink}) {
+			t.Error(s.Inputs())
+		}
+		s.Close()
+		if st := s.Stats(); st != want {
+			t.Errorf("after Close %+v, want %+v", st, want)
+		}
+	}
+}
+
+func filters(t *testing.T) {
+	n := setUp(t)
+	s := open(t, Options{Interfaces: []string{sensorLink}, BPF: "tcp port 8081", SnapLen: 60})
+	n.do(t, "get "+sensorAddr+":8080 7")
+	n.do(t, "get "+sensorAddr+":8081 3")
+	packets := collect(t, s)
+	syn, cut := 0, 0
+	for _, p := range packets {
+		// Ethernet, IPv4 without options, TCP.
+		src, dst := int(p.Data[34])<<8|int(p.Data[35]), int(p.Data[36])<<8|int(p.Data[37])
+		if src != 8081 && dst != 8081 {
+			t.Errorf("a packet from port %d to %d", src, dst)
+		}
+		if p.Data[47] == 0x02 {
+			syn++
+		}
+		if len(p.Data) > 60 || p.Length < len(p.Data) {
+			t.Errorf("%d of %d bytes", len(p.Data), p.Length)
+		}
+		if p.Length > 60 {
+			cut++
+		}
+	}
+	if syn != 2 || cut < 6 {
+		t.Errorf("%d connections, want 2; %d packets cut, want 6 at least", syn, cut)
+	}
+}
+
+func severalInterfaces(t *testing.T) {
+	n := setUp(t)
+	s := open(t, Options{Interfaces: []string{"lo", sensorLink}, BPF: "tcp"})
+	var local error
+	var done sync.WaitGroup
+	done.Go(func() { local = get("127.0.0.1:8080", 30) })
+	n.do(t, "get "+sensorAddr+":8080 20")
+	done.Wait()
+	if local != nil {
+		t.Fatal(local)
+	}
+	packets := collect(t, s)
+	perInput := make([][]capture.Packet, 2)
+	for _, p := range packets {
+		perInput[p.Input] = append(perInput[p.Input], p)
+		if p.Number != uint64(len(perInput[p.Input])) {
+			t.Errorf("packet %d of input %d has number %d", len(perInput[p.Input]), p.Input, p.Number)
+		}
+	}
+	for i, want := range []int{30, 20} {
+		// Linux gives a packet of the loopback interface once.
+		if requests, answers := count(perInput[i], "GET /page/"), count(perInput[i], "answer to /page/"); requests != want || answers != want {
+			t.Errorf("%s: %d requests and %d answers, want %d", s.Inputs()[i], requests, answers, want)
+		}
+	}
+}
+
+func anyInterface(t *testing.T) {
+	n := setUp(t)
+	s := open(t, Options{Interfaces: []string{"any"}, Promiscuous: true, BPF: "tcp"})
+	n.do(t, "get "+sensorAddr+":8080 4")
+	if err := get("127.0.0.1:8080", 2); err != nil {
+		t.Fatal(err)
+	}
+	packets := collect(t, s)
+	if requests := count(packets, "GET /page/"); requests != 6 {
+		t.Errorf("%d requests, want 6", requests)
+	}
+	for _, p := range packets {
+		if p.Link != capture.LinkSLL && p.Link != capture.LinkSLL2 {
+			t.Fatalf("link type %v", p.Link)
+		}
+	}
+}
+
+// countsDrops: what finds the kernel's buffer full is counted.
+func countsDrops(t *testing.T) {
+	n := setUp(t)
+	sink, err := net.ListenPacket("udp", sensorAddr+":9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	for _, names := range [][]string{{sensorLink}, {sensorLink, "lo"}} {
+		const sent = 20_000
+		s := open(t, Options{Interfaces: names, BPF: "udp port 9000", BufferBytes: 1 << 20, QueueBytes: 1 << 20})
+		n.do(t, fmt.Sprintf("flood %s %d", sink.LocalAddr(), sent))
+		packets := collect(t, s)
+		st := s.Stats()
+		if st.KernelDropped == 0 {
+			t.Errorf("%v: nothing dropped: %+v", names, st)
+		}
+		// The kernel may drop some before libpcap sees them.
+		if got := uint64(len(packets)) + st.KernelDropped; len(packets) == 0 || got > sent || got < sent/2 {
+			t.Errorf("%v: %d packets and %d dropped, %d sent", names, len(packets), st.KernelDropped, sent)
+		}
+		s.Close()
+	}
+}
+
+// closesWhileBlocked: Close ends a Next that waits on a silent wire.
+func closesWhileBlocked(t *testing.T) {
+	setUp(t)
+	for _, names := range [][]string{{sensorLink}, {sensorLink, "lo"}} {
+		s, err := Open(Options{Interfaces: names, BPF: "tcp port 1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quiet := make(chan struct{}, 1)
+		ended := make(chan error)
+		go func() {
+			for {
+				var p capture.Packet
+				err := s.Next(&p)
+				if err != capture.ErrQuiet {
+					ended <- err
+					return
+				}
+				select {
+				case quiet <- struct{}{}:
+				default:
+				}
+			}
+		}()
+		<-quiet // so that it waits for the second time
+		begin := time.Now()
+		s.Close()
+		if err := <-ended; err != io.EOF {
+			t.Errorf("%v: Next gives %v", names, err)
+		}
+		// The interval is 100 ms; the rest is for a busy machine.
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("%v: Close took %v", names, took)
+		}
+	}
+}
+
+// interfaceGoes: an interface that is removed ends with an error
+// that names it, and the others go on.
+func interfaceGoes(t *testing.T) {
+	for _, names := range [][]string{{sensorLink}, {"lo", sensorLink}} {
+		t.Run(strings.Join(names, " "), func(t *testing.T) {
+			setUp(t)
+			s := open(t, Options{Interfaces: names, BPF: "tcp"})
+			if err := ip("link del " + sensorLink); err != nil {
+				t.Fatal(err)
+			}
+			var p capture.Packet
+			err := s.Next(&p)
+			for err == capture.ErrQuiet {
+				err = s.Next(&p)
+			}
+			if want := sensorLink + ": The interface disappeared"; err == nil || err.Error() != want {
+				t.Fatalf("error %v, want %s", err, want)
+			}
+			if len(names) == 1 {
+				if err := s.Next(&p); err != io.EOF {
+					t.Errorf("Next gives %v", err)
+				}
+				return
+			}
+			if err := get("127.0.0.1:8080", 2); err != nil {
+				t.Fatal(err)
+			}
+			if requests := count(collect(t, s), "GET /page/"); requests != 2 {
+				t.Errorf("%d requests on lo, want 2", requests)
+			}
+		})
+	}
+}
+
+func openErrors(t *testing.T) {
+	setUp(t)
+	if err := ip("link add down0 type veth peer name down1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		opt  Options
+		want string
+	}{
+		{Options{Interfaces: []string{sensorLink, "absent0"}}, "absent0: no such interface; authtap sniff -D lists them"},
+		{Options{Interfaces: []string{"down0"}}, "down0: the interface is down; sudo ip link set dev down0 up"},
+		{Options{Interfaces: []string{sensorLink}, BPF: "tcp prot 80"}, sensorLink + `: the filter "tcp prot 80": can't parse filter expression: syntax error`},
+	} {
+		s, err := Open(tt.opt)
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%v: error %v, want %s", tt.opt.Interfaces, err, tt.want)
+		}
+	}
+}
+
+func listsInterfaces(t *testing.T) {
+	setUp(t)
+	list, err := Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(name string) (Interface, bool) {
+		i := slices.IndexFunc(list, func(i Interface) bool { return i.Name == name })
+		if i < 0 {
+			return Interface{}, false
+		}
+		return list[i], true
+	}
+	tap, ok := find(sensorLink)
+	if !ok || !tap.Up || tap.Loopback || !slices.Contains(tap.Addresses, netip.MustParseAddr(sensorAddr)) {
+		t.Errorf("%s: %+v", sensorLink, tap)
+	}
+	lo, ok := find("lo")
+	if !ok || !lo.Loopback || !slices.Contains(lo.Addresses, netip.MustParseAddr("127.0.0.1")) {
+		t.Errorf("lo: %+v", lo)
+	}
+	if anyDevice, ok := find("any"); !ok || anyDevice.Description == "" {
+		t.Errorf("any: %+v", anyDevice)
+	}
+}
+
+// saysWhichRights: without rights, the error says which are missing, and they
+// are enough.
+func saysWhichRights(t *testing.T) {
+	setUp(t)
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(users))) != 3 || strings.Fields(string(users))[2] == "1" {
+		t.Skip("there is only one user here; root has others")
+	}
+	run := func(capabilities ...uintptr) string {
+		cmd := role("unprivileged")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	const capNetRaw = 13
+	if got, want := run(), sensorLink+": permission denied: capturing needs the capability CAP_NET_RAW; "+
+		"run as root, or once: sudo setcap cap_net_raw=ep "; !strings.HasPrefix(got, want) || !strings.Contains(got, "interfaces: ok") {
+		t.Errorf("without rights: %q, want %q and the program's path", got, want)
+	}
+	if got := run(capNetRaw); got != "captures\ninterfaces: ok\n" {
+		t.Errorf("with CAP_NET_RAW: %q", got)
+	}
+}
+
+func beUnprivileged() {
+	s, err := Open(Options{Interfaces: []string{sensorLink}, Promiscuous: true})
+	if err != nil {
+		fmt.Println(err)
+	} else {
+		fmt.Println("captures")
+		s.Close()
+	}
+	if list, err := Interfaces(); err == nil && len(list) > 0 {
+		fmt.Println("interfaces: ok")
+	}
+}
