@@ -89,7 +89,8 @@ const (
 // file has that name) and "-". A folder stands for the captures in and below
 // it, by name, a pattern for those among its matches; see Others. An argument
 // that names no capture is an error. Every input is looked at, but held open only from its
-// first packet to its last; standard input and pipes are held from here on.
+// first packet to its last; standard input and pipes are held from here on, and
+// Open waits for their first bytes.
 func Open(args []string, opt Options) (*Source, error) {
 	if len(args) == 0 {
 		return nil, errors.New("no capture named: give files, folders, or - for standard input")

@@ -30,7 +30,7 @@ func (w *window) peek(n int) ([]byte, error) {
 			return w.buf[w.lo:w.hi], err
 		}
 	}
-	return w.buf[w.lo : w.lo+n], nil
+	return w.buf[w.lo : w.lo+n : w.lo+n], nil
 }
 
 func (w *window) fill(n int) error {
