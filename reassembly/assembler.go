@@ -14,7 +14,8 @@
 // or when a limit is met; or when the direction ends. That more was sent than
 // was seen must be shown by its sender (data behind the hole, or a bare segment
 // or FIN with a higher number); the acknowledgement alone proves it only in a
-// direction of which nothing at all is captured, and at the end.
+// direction of which nothing at all is captured, and at the end. Where the
+// receiver is the side that is not captured, five times as long does instead.
 //
 // A conversation begins with a SYN, a SYN-ACK or, in mid-stream, with data:
 // never with a bare acknowledgement, such as the last one of a connection that
@@ -201,7 +202,7 @@ func (a *Assembler) bare(id uint32, c *conversation, s *Segment) {
 		a.stats.KeepAlives++
 	case ahead > 1 && ahead < near:
 		a.workOf(id, c).dir[s.Dir].proves(s.Seq)
-		a.acknowledged(&c.work.dir[s.Dir], me.acked, s.Origin.Time)
+		a.proved(c, s.Dir, s.Origin.Time)
 	}
 }
 
@@ -220,9 +221,8 @@ func (a *Assembler) fin(id uint32, c *conversation, s *Segment) {
 	case ahead == 0:
 		a.finish(id, c, s.Dir, s.Origin)
 	case ahead > 0 && diff(at, me.limit()) <= 0:
-		w := a.workOf(id, c)
-		w.dir[s.Dir].endsAt(at, finSeen)
-		a.acknowledged(&w.dir[s.Dir], me.acked, s.Origin.Time)
+		a.workOf(id, c).dir[s.Dir].endsAt(at, finSeen)
+		a.proved(c, s.Dir, s.Origin.Time)
 	default:
 		a.stats.BadFIN++
 	}

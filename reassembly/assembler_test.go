@@ -226,6 +226,13 @@ func TestBeginning(t *testing.T) {
 			> A 100 1000 "a"
 			< A 1000 101 "b"
 			`, []string{started, `> "a"`, `< "b"`}, func(s *reassembly.Stats) bool { return s.Conversations == 1 }},
+		{"another number of the server, but data are waiting", `
+			> S 99
+			< SA 299 100
+			< A 303 100 "d"
+			< SA 999 100
+			< A 300 100 "abc"
+			`, []string{started, `< "abcd"`}, func(s *reassembly.Stats) bool { return s.BadSYN == 1 }},
 		{"SYN twice", `
 			> S 99
 			> S 99
@@ -426,6 +433,27 @@ func TestHoles(t *testing.T) {
 			shutdown
 			`, []string{started, `> "ab"`, "< gap 100", `> "c"`, "> fin", "< gap 101", "< shutdown"},
 			func(s *reassembly.Stats) bool { return s.OneSided == 1 }},
+		{"nobody to acknowledge", `
+			> S 99
+			> A 103 300 "de"
+			after 900ms
+			> A 105 300 "f"
+			after 200ms
+			> A 106 300 "g"
+			> FA 110 300
+			after 1s
+			tick
+			`, []string{started, "> gap 3", `> "defg"`, "> gap 3", "> fin"}, nil},
+		{"held before the holes that are acknowledged", handshake + `
+			> A 106 300 "g"
+			< A 300 103
+			> A 104 300 "e"
+			> A 102 300 "c"
+			< A 300 107
+			> A 101 300 "b"
+			after 1s
+			tick
+			`, []string{started, "> gap 1", `> "bc"`, "> gap 1", `> "e"`, "> gap 1", `> "g"`}, nil},
 		{"cut by the snap length", handshake + `
 			> A 100 300 "ab" cut=3
 			> A 105 300 "f"
@@ -711,4 +739,34 @@ func TestReuse(t *testing.T) {
 			> A 700000000 900000000 "2"
 			`, []string{started, `> "1still"`}, func(s *reassembly.Stats) bool { return s.Implausible == 2 && s.Conversations == 1 }},
 	})
+}
+
+// TestReusedPorts: one client takes the same port for every exchange. The last
+// acknowledgement of a connection must not pass for the beginning of the next:
+// whoever believes it has the directions swapped from there on, and loses a
+// quarter of all requests.
+func TestReusedPorts(t *testing.T) {
+	d, err := reassemblytest.Parse("reuse", `
+{{range seq 1 300}}
+conn c 10.0.0.1:40000 10.0.0.2:80
+>> "request {{.}}"
+<< "response {{.}}"
+fin
+time +{{.}}ms
+{{end}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trace reassemblytest.Trace
+	stats := reassemblytest.Run(d.Packets(), reassembly.Limits{}, trace.New)
+	var want []string
+	for i := range 300 {
+		want = append(want, started, fmt.Sprintf(`> "request %d"`, i+1), fmt.Sprintf(`< "response %d"`, i+1), "> fin", "< fin")
+	}
+	if got := trace.String(); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", got)
+	}
+	if stats.Conversations != 300 || stats.Midstream != 0 || stats.Late != 300 {
+		t.Errorf("%+v", stats)
+	}
 }

@@ -161,7 +161,7 @@ func (a *Assembler) synAck(id uint32, c *conversation, s *Segment) bool {
 		}
 		c.opening(s)
 		return true
-	case answer && me.is(opened) && me.next == me.isn+1:
+	case answer && me.is(opened) && me.next == me.isn+1 && (c.work == nil || !c.work.dir[s.Dir].waits()):
 		// Nothing came since: the server made itself a new number, as it does
 		// with SYN cookies.
 		me.begin(s.Seq + 1)

@@ -23,8 +23,8 @@ type work struct {
 // stream is the work of one direction.
 type stream struct {
 	// pieces are what came ahead of the next byte, by sequence number, none
-	// touching the bytes of another. Of the first covered ones, the receiver
-	// has acknowledged what stands before them.
+	// touching the bytes of another. An acknowledgement has covered the first
+	// ones.
 	pieces  []*piece
 	covered int
 	bytes   int // they take, as the limits count it
@@ -58,7 +58,8 @@ type piece struct {
 	ack         uint32
 	hasAck      bool
 	conflict    bool
-	ackedAt     capture.Time // valid for the covered
+	acked       bool // what stands before it counts as acknowledged since ackedAt
+	ackedAt     capture.Time
 	origin      Origin
 }
 
@@ -117,23 +118,40 @@ func (st *stream) waits() bool { return len(st.pieces) > 0 || st.proven }
 // ripe reports whether the first hole was acknowledged at time t or before.
 func (st *stream) ripe(t capture.Time) bool {
 	if len(st.pieces) > 0 {
-		return st.covered > 0 && st.pieces[0].ackedAt <= t
+		return st.pieces[0].acked && st.pieces[0].ackedAt <= t
 	}
 	return st.proven && st.sentAcked && st.ackedAt <= t
 }
 
 // acknowledged notes that the receiver has everything before ack.
 func (a *Assembler) acknowledged(st *stream, ack uint32, now capture.Time) {
-	for st.covered < len(st.pieces) && diff(ack, st.pieces[st.covered].seq) >= 0 {
-		st.pieces[st.covered].ackedAt = now
-		st.covered++
+	for ; st.covered < len(st.pieces) && diff(ack, st.pieces[st.covered].seq) >= 0; st.covered++ {
+		p := st.pieces[st.covered]
+		if !p.acked || p.ackedAt > now {
+			p.acked, p.ackedAt = true, now
+		}
 	}
-	if st.proven && !st.sentAcked && diff(ack, st.sent) >= 0 {
+	if st.proven && diff(ack, st.sent) >= 0 && (!st.sentAcked || st.ackedAt > now) {
 		st.sentAcked, st.ackedAt = true, now
 	}
 	if k := st.keep; k != nil && diff(ack, k.seq+uint32(k.n)) >= 0 {
 		a.letGo(st)
 	}
+}
+
+// patience is how many times Limits.HoleAfter a hole stays open whose receiver
+// is never heard: time enough for most retransmissions, no acknowledgement
+// will tell.
+const patience = 5
+
+// proved looks whether what a direction was just shown to have sent is
+// acknowledged already, or never will be.
+func (a *Assembler) proved(c *conversation, d Direction, now capture.Time) {
+	st := &c.work.dir[d]
+	if !c.half[d.Reverse()].is(heard) && !st.sentAcked {
+		st.sentAcked, st.ackedAt = true, now.Add((patience-1)*a.limits.HoleAfter)
+	}
+	a.acknowledged(st, c.half[d].acked, now)
 }
 
 // parserOf gives the conversation's parser, which is made when there is
@@ -218,7 +236,7 @@ func (a *Assembler) weave(id uint32, c *conversation, s *Segment, b []byte, lost
 			n = p.seq - me.next
 			if n == 0 {
 				n = min(p.length, uint32(len(b))+lost)
-				a.compareTo(p, b[:min(int(n), len(b))])
+				a.compareTo(p, 0, b[:min(int(n), len(b))])
 				a.pop(c, s.Dir, s.Origin)
 				b, lost = cut(b, lost, n)
 				continue
@@ -276,10 +294,9 @@ func (a *Assembler) hold(id uint32, c *conversation, s *Segment) {
 	w := a.workOf(id, c)
 	st := &w.dir[s.Dir]
 	before := a.buffered
-	end := s.dataSeq() + uint32(len(s.Payload))
-	acked := c.half[s.Dir].acked
-	a.insert(st, s, s.dataSeq(), uint32(len(s.Payload)), s.Payload, acked)
-	a.insert(st, s, end, s.Cut, nil, acked)
+	seq, n := s.dataSeq(), uint32(len(s.Payload))
+	a.insert(c, s, seq, n, s.Payload)
+	a.insert(c, s, seq+n, s.Cut, nil)
 	if a.buffered == before {
 		a.stats.Retransmitted++
 		return
@@ -295,8 +312,9 @@ func (a *Assembler) hold(id uint32, c *conversation, s *Segment) {
 }
 
 // insert puts the parts of [seq, seq+n) that are not there yet among the
-// pieces, and compares those that are.
-func (a *Assembler) insert(st *stream, s *Segment, seq, n uint32, b []byte, acked uint32) {
+// pieces, and compares those that are. b is nil for what was cut off.
+func (a *Assembler) insert(c *conversation, s *Segment, seq, n uint32, b []byte) {
+	st := &c.work.dir[s.Dir]
 	// Mostly it comes behind the last one.
 	i := len(st.pieces)
 	if i > 0 && diff(st.pieces[i-1].end(), seq) > 0 {
@@ -308,15 +326,14 @@ func (a *Assembler) insert(st *stream, s *Segment, seq, n uint32, b []byte, acke
 		})
 	}
 	for n > 0 {
-		var here uint32
+		here := n
 		if i < len(st.pieces) && diff(st.pieces[i].seq, seq) <= 0 {
 			p := st.pieces[i]
 			here = min(n, p.end()-seq)
 			if b != nil {
-				a.compareAt(p, seq-p.seq, b[:here])
+				a.compareTo(p, seq-p.seq, b[:here])
 			}
 		} else {
-			here = n
 			if i < len(st.pieces) {
 				here = min(n, st.pieces[i].seq-seq)
 			}
@@ -324,12 +341,7 @@ func (a *Assembler) insert(st *stream, s *Segment, seq, n uint32, b []byte, acke
 			if b != nil {
 				p.data = bytes.Clone(b[:here])
 			}
-			st.pieces = slices.Insert(st.pieces, i, p)
-			a.charge(st, pieceBytes+len(p.data))
-			if diff(acked, seq) >= 0 {
-				p.ackedAt = s.Origin.Time
-				st.covered++
-			}
+			a.insertAt(c, s.Dir, i, p)
 		}
 		i++
 		seq, n = seq+here, n-here
@@ -339,11 +351,23 @@ func (a *Assembler) insert(st *stream, s *Segment, seq, n uint32, b []byte, acke
 	}
 }
 
-// compareTo compares bytes that came again with a piece's beginning, compareAt
-// with those at an offset.
-func (a *Assembler) compareTo(p *piece, b []byte) { a.compareAt(p, 0, b) }
+func (a *Assembler) insertAt(c *conversation, d Direction, i int, p *piece) {
+	st := &c.work.dir[d]
+	switch {
+	case !c.half[d.Reverse()].is(heard):
+		p.acked, p.ackedAt = true, p.origin.Time.Add((patience-1)*a.limits.HoleAfter)
+	case diff(c.half[d].acked, p.seq) >= 0:
+		p.acked, p.ackedAt = true, p.origin.Time
+	}
+	st.pieces = slices.Insert(st.pieces, i, p)
+	a.charge(st, pieceBytes+len(p.data))
+	if i <= st.covered {
+		st.covered = i // the next acknowledgement looks again from here
+	}
+}
 
-func (a *Assembler) compareAt(p *piece, offset uint32, b []byte) {
+// compareTo compares bytes that came again with those of a piece, from offset.
+func (a *Assembler) compareTo(p *piece, offset uint32, b []byte) {
 	if p.data != nil && !bytes.Equal(p.data[offset:offset+uint32(len(b))], b) {
 		a.stats.Conflicts++
 		p.conflict = true
