@@ -111,7 +111,10 @@ type Finding struct {
 // Timestamp is a packet time in the form of the output.
 type Timestamp capture.Time
 
-// MarshalJSON gives RFC 3339, UTC, microseconds.
+// String gives RFC 3339, UTC, microseconds.
+func (t Timestamp) String() string { return capture.Time(t).String() }
+
+// MarshalJSON gives the same.
 func (t Timestamp) MarshalJSON() ([]byte, error) {
 	b := append(make([]byte, 0, 32), '"')
 	return append(capture.Time(t).AppendTo(b), '"'), nil

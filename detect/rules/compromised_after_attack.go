@@ -18,7 +18,7 @@ var _ = register(detect.Detector{
 
 This is what the attack was for: somebody now has the password of each of these accounts, and most likely a session or a token.
 
-Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed, it is Medium; so is an attempt whose password was right but that still needs a second factor ("password found"), and the success of one client of many whose user agent none of the others has.
+Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed, it is reported apart, as Medium with the verdict unknown; so is an attempt whose password was right but that still needs a second factor ("password found"), and the success of one client of many whose user agent none of the others has.
 
 Lock the listed accounts' sessions and tokens, reset their passwords, and look at what was done with them since first_seen. Then stop the attack itself.`,
 	Severity: detect.Critical, Confidence: detect.Firm,
@@ -83,7 +83,7 @@ func newCompromised() *compromisedState {
 // when it looks, every detector of attacks has seen the attempt.
 func compromised(p *detect.Pass, x *exchange.Exchange) {
 	c := p.State().(*compromisedState)
-	c.client, c.account, c.password = nil, nil, nil
+	defer func() { c.client, c.account, c.password = nil, nil, nil }()
 	observeLogin(p, x)
 	if c.client == nil {
 		return
@@ -153,13 +153,13 @@ func (f *fallen) report(p *detect.Pass, key string, h *window.Event, sure bool) 
 	r := detect.Report{Key: key, Verdict: detect.Accepted, Principal: h.Label, Count: 1, First: h.Time}
 	what, accounts := credential.Word("logged in"), &f.sure
 	if h.Class == window.Pending {
-		r.Verdict, sure = detect.Unknown, false
+		sure = false
 		what = credential.Word("password found, a second factor is asked for")
 	}
 	if !sure {
 		// Those that may be honest stand apart, so that the list of those that
 		// fell is no guess.
-		r.Key, r.Severity, accounts = key+"|possible", detect.Medium, &f.possible
+		r.Key, r.Severity, r.Verdict, accounts = key+"|possible", detect.Medium, detect.Unknown, &f.possible
 	}
 	if len(*accounts) < maxFallen {
 		*accounts = appendNew(*accounts, h.Label)

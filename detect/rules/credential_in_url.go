@@ -69,6 +69,10 @@ func inURL(c *credential.Credential, p *detect.Pass, x *exchange.Exchange) (seve
 		return detect.Low, credential.Word("a link that is used once")
 	}
 	switch strings.ToLower(c.Place.Name) {
+	case "x-amz-credential", "x-goog-credential":
+		return 0, note // the key's name
+	case "x-amz-security-token":
+		return detect.Info, credential.Word("a signed URL")
 	case "request", "id_token_hint", "login_hint_token", "logout_token", "client_assertion", "assertion":
 		return 0, note // what OpenID Connect sends by redirects
 	}

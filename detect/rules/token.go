@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/authtap/authtap/detect"
@@ -20,18 +21,35 @@ func presentedTokens(p *detect.Pass, x *exchange.Exchange, f func(c *credential.
 	}
 }
 
-// issuedTokens calls f with each JWT that the server issues: an answer that
-// repeats what the request held issues nothing, and neither does a refusal.
+// issuedTokens calls f with each JWT that the server issues. An answer that
+// repeats what the request held issues nothing, and neither does a refusal, or
+// a text with a token in it.
 func issuedTokens(p *detect.Pass, x *exchange.Exchange, f func(c *credential.Credential, t *credential.Token)) {
 	if x.Response.Status >= 400 || !x.Request.Present {
 		return
 	}
 	for i, list := 0, p.Issued(); i < len(list); i++ {
 		c := &list[i]
-		if c.JWT != nil && intact(&x.Response, c) && !echoed(p, c) {
+		if c.JWT != nil && intact(&x.Response, c) && forUse(&x.Response, c) && !echoed(p, c) {
 			f(c, c.JWT)
 		}
 	}
+}
+
+// forUse reports whether a token stands where a client takes one from: under a
+// name that says so, or as all that the answer holds.
+func forUse(m *exchange.Message, c *credential.Credential) bool {
+	switch c.Place.Part {
+	case credential.InJSON, credential.InForm, credential.InMultipart, credential.InBody:
+		name := strings.ToLower(c.Place.Name[strings.LastIndexByte(c.Place.Name, '.')+1:])
+		for _, w := range [...]string{"token", "jwt", "bearer", "auth", "session", "access", "credential"} {
+			if strings.Contains(name, w) {
+				return true
+			}
+		}
+		return len(bytes.Fields(m.Body.Bytes)) == 1 && bytes.IndexByte(m.Body.Bytes, '{') < 0 && bytes.IndexByte(m.Body.Bytes, '<') < 0
+	}
+	return true
 }
 
 func echoed(p *detect.Pass, c *credential.Credential) bool {
