@@ -1,0 +1,44 @@
+// Package detecttest runs the detectors' scripts: traffic written as dialogues
+// goes the whole way, from packets to findings, and the findings are compared
+// with those that the script wants.
+//
+// Contract: everything is a function of the script; the deployment key is zero.
+// It is for tests and for the laboratory only.
+//
+// # Scripts
+//
+// The file detect/rules/testdata/NAME.txt belongs to the detector NAME. It is a
+// txtar archive; what stands before its first section says what it is about.
+// Each case is a section with a dialogue (see package reassemblytest) and one
+// with the findings:
+//
+//	-- positive short name --
+//	conn a 192.0.2.7:40000 198.51.100.1:80
+//	> GET /users/17 HTTP/1.1
+//	> Host: api.test
+//	> Authorization: Bearer {{jwt "none" "" (dict "sub" "alice")}}
+//
+//	< HTTP/1.1 401 Unauthorized
+//	-- want --
+//	jwt_alg_none medium rejected count=1 key="api.test|GET /users/{id}|192.0.2.7"
+//
+// A section "common", the first, stands before every dialogue: for templates
+// that several use.
+//
+// A case is positive (it must find something), a nearmiss (it must look alike
+// and find nothing, or something weaker) or damaged. After the name may stand
+// options of the detector, as in "-- nearmiss load test ignore_clients=192.0.2.0/24 --".
+//
+// Each line of want is a finding's last version: detector, severity, verdict,
+// then any of count, key, title, confidence, client, principal, host, method,
+// path, status, credential (its place), first, last and every name of its
+// evidence, which must have the values given; no lines mean silence. Only
+// findings of the detector itself are compared, unless the first line is "all".
+//
+// Every positive case is also run damaged: with losses, with one direction
+// missing, begun in mid-stream, with packets twice, out of order and cut short.
+// Nothing may then be called accepted that is not so undamaged.
+//
+// go test ./detect/rules -update writes the findings of the moment into the
+// want sections.
+package detecttest

@@ -1,0 +1,55 @@
+package rules_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/detecttest"
+	"github.com/authtap/authtap/detect/rules"
+)
+
+func TestScripts(t *testing.T) { detecttest.Scripts(t, "testdata", rules.All()) }
+
+func TestTable(t *testing.T) {
+	all := rules.All()
+	names := make([]string, len(all))
+	for i := range all {
+		d := &all[i]
+		names[i] = d.Name
+		if err := d.Validate(); err != nil {
+			t.Error(err)
+		}
+		if got, ok := rules.Find(d.Name); !ok || got.Name != d.Name {
+			t.Errorf("%s is not found", d.Name)
+		}
+		// The form that docs and terminals wrap: no line breaks in paragraphs.
+		for _, p := range strings.Split(d.Doc, "\n\n") {
+			if strings.Contains(p, "\n") || len(p) < 60 || !strings.HasSuffix(p, ".") {
+				t.Errorf("%s: this is no paragraph: %q", d.Name, p)
+			}
+		}
+	}
+	want := []string{
+		"basic_auth", "brute_force", "brute_force_distributed", "cleartext_credential", "compromised_after_attack",
+		"credential_in_url", "credential_stuffing", "default_credentials", "jwt_alg_none", "jwt_expired_accepted",
+		"jwt_long_lived", "jwt_signature_missing", "jwt_tampered", "jwt_weak_secret", "login_over_get", "password_spraying",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("got  %q\nwant %q", names, want)
+	}
+	if _, ok := rules.Find("jwt_alg"); ok {
+		t.Error("half a name finds something")
+	}
+}
+
+// Every detector can be switched off by itself: those that share windows must
+// not need each other to feed them.
+func TestEachAlone(t *testing.T) {
+	for _, d := range rules.All() {
+		if _, err := detect.NewEngine(detect.Options{Detectors: []detect.Detector{d}}); err != nil {
+			t.Errorf("%s: %v", d.Name, err)
+		}
+	}
+}
