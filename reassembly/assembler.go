@@ -128,11 +128,11 @@ func (a *Assembler) acknowledge(id uint32, c *conversation, s *Segment) {
 	if !peer.is(known) {
 		peer.begin(s.Ack)
 	}
-	ahead := diff(s.Ack, peer.next)
-	if ahead >= near {
+	if diff(s.Ack, peer.front()) >= near {
 		a.stats.BadAck++
 		return
 	}
+	ahead := diff(s.Ack, peer.next)
 	if edge := s.Ack + c.window(s); diff(edge, peer.edge) > 0 {
 		peer.edge = edge
 	}

@@ -454,6 +454,35 @@ func TestHoles(t *testing.T) {
 			after 1s
 			tick
 			`, []string{started, "> gap 1", `> "bc"`, "> gap 1", `> "e"`, "> gap 1", `> "g"`}, nil},
+		{"two pieces, acknowledged one by one", handshake + `
+			> A 103 300 "d"
+			< A 300 104
+			> A 106 300 "g"
+			> A 100 300 "abc"
+			< A 300 107
+			after 300ms
+			tick
+			`, []string{started, `> "abcd"`, "> gap 2", `> "g"`}, nil},
+		{"one number more may be a FIN", handshake + `
+			> A 103 300
+			> A 100 300 "ab"
+			< A 300 103
+			after 1s
+			tick
+			> A 103 300
+			after 1s
+			tick
+			shutdown
+			`, []string{started, `> "ab"`, "> shutdown", "< shutdown"}, nil},
+		{"one direction only, much of it", `
+			> S 99
+			> A 100 300 "a"
+			> A 101 10000000
+			> A 101 20000000
+			> A 101 30000000
+			after 1s
+			tick
+			`, []string{started, `> "a"`, "< gap 29999700"}, func(s *reassembly.Stats) bool { return s.BadAck == 0 }},
 		{"cut by the snap length", handshake + `
 			> A 100 300 "ab" cut=3
 			> A 105 300 "f"
@@ -588,6 +617,12 @@ func TestEnding(t *testing.T) {
 			< A 300 101 win=65535
 			> R 8000000
 			`, []string{started, `> "a"`, "> reset", "< reset"}, nil},
+		{"reset beyond a window unknown", `
+			> PA 100 300 cut=60000
+			> PA 60100 300 cut=60000
+			> PA 120100 300 cut=60000
+			> R 180100
+			`, []string{picked, "> gap 60000", "> gap 60000", "> gap 60000", "> reset", "< reset"}, nil},
 		{"reset after a hole", exchange + `
 			> A 107 305 "cd"
 			> R 109
@@ -640,9 +675,9 @@ func TestEnding(t *testing.T) {
 		{"clock runs back", exchange + `
 			after 100s
 			tick
+			> A 105 305 "x"
 			after -50s
 			tick
-			> A 105 305 "x"
 			after 260s
 			tick
 			`, with(`> "x"`), nil},
@@ -691,6 +726,13 @@ func TestReuse(t *testing.T) {
 			< SA 7000 5001
 			> A 5001 7001 "2"
 			`, append(cut[:4:4], started, `> "2"`), func(s *reassembly.Stats) bool { return s.Ended[reassembly.EndReuse] == 1 }},
+		{"while open, with scaled windows", open + `
+			> S 5000 scale=7
+			< SA 900007000 5001 scale=7
+			> A 5001 900007001 "2"
+			< A 900007001 5002
+			> R 4000000
+			`, append(cut[:4:4], started, `> "2"`, "> reset", "< reset"), nil},
 		{"while open, one side captured", `
 			> S 99
 			> A 100 300
@@ -714,7 +756,8 @@ func TestReuse(t *testing.T) {
 			> S 5000
 			< SA 7000 5001
 			> A 5001 7001 "2"
-			`, []string{started, `> "2"`}, func(s *reassembly.Stats) bool { return s.Conversations == 2 && s.HalfOpen == 1 }},
+			`, []string{started, `> "2"`},
+			func(s *reassembly.Stats) bool { return s.Conversations == 2 && s.HalfOpen == 1 && s.BadSYN == 0 }},
 		{"a SYN that nobody answers", open + `
 			> S 5000
 			> A 101 300 "still"

@@ -73,17 +73,19 @@ func (h *half) begin(first uint32) {
 	h.flags |= known
 }
 
+// front is how far the direction has come, for all that was seen of it or said
+// by its receiver.
+func (h *half) front() uint32 {
+	if diff(h.acked, h.next) > 0 {
+		return h.acked
+	}
+	return h.next
+}
+
 // near reports whether seq plausibly belongs to this direction.
 func (h *half) near(seq uint32) bool {
-	if !h.is(known) {
-		return true
-	}
-	at := h.next
-	if diff(h.acked, at) > 0 {
-		at = h.acked
-	}
-	d := diff(seq, at)
-	return -near < d && d < near
+	d := diff(seq, h.front())
+	return !h.is(known) || -near < d && d < near
 }
 
 // limit is the end of the window in which a RST or FIN is believed.

@@ -168,6 +168,13 @@ func TestTotalBytesLimit(t *testing.T) {
 	if c.fed[0] != 1010 || c.fed[1999] != 0 {
 		t.Errorf("the oldest hole is not the first to go: %d, %d", c.fed[0], c.fed[1999])
 	}
+	// Without any new conversation, too.
+	for i := range 2000 {
+		c.send(i, false, fACK, 5011, 1, held)
+		if s := c.Stats(); s.Buffered+s.Kept > total {
+			t.Fatalf("%+v", s)
+		}
+	}
 	// Conversations alone meet it too.
 	for i := range 20_000 {
 		c.send(5000+i, false, fSYN, 0, 0, "")

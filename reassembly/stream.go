@@ -361,9 +361,6 @@ func (a *Assembler) insertAt(c *conversation, d Direction, i int, p *piece) {
 	}
 	st.pieces = slices.Insert(st.pieces, i, p)
 	a.charge(st, pieceBytes+len(p.data))
-	if i <= st.covered {
-		st.covered = i // the next acknowledgement looks again from here
-	}
 }
 
 // compareTo compares bytes that came again with those of a piece, from offset.
