@@ -61,6 +61,7 @@ type Finder struct {
 
 	// The message at hand.
 	list     []Credential
+	spare    Credential // takes what is too much
 	response bool
 	login    loginFields
 	json     jsonPath
@@ -138,7 +139,8 @@ func (f *Finder) take() []Credential {
 func (f *Finder) add(p Place, c Credential) *Credential {
 	if len(f.list) >= f.options.MaxCredentials {
 		f.stats.TooMany++
-		return &c
+		f.spare = c
+		return &f.spare
 	}
 	if p.Part == InJSON {
 		p.Name = f.json.name()

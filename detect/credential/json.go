@@ -157,7 +157,7 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	for rest != "" && rest[0] <= ' ' {
 		rest = rest[1:]
 	}
-	if rest == "" || rest[0] == '{' || rest[0] >= 'a' {
+	if rest == "" || rest[0] == '{' || rest[0] >= 'a' && rest[0] <= 'z' {
 		return false // its members are keys themselves; true, false, null
 	}
 	if strong || rest[0] != '"' {
@@ -178,7 +178,7 @@ func (f *Finder) jsonBody(b []byte, cut bool) {
 func (f *Finder) readJSON(s string, cut bool) {
 	l := lexer{b: s}
 	p := &f.json
-	p.depth, p.field[0], p.list[0] = 0, noField, true
+	p.depth, p.field[0], p.list[0] = 0, noField, false
 	escapes := strings.IndexByte(s, '\\') >= 0
 	over := 0 // levels too deep to look at
 	for {
@@ -210,7 +210,9 @@ func (f *Finder) readJSON(s string, cut bool) {
 			if kind == jsonArray {
 				inherited = p.field[p.depth]
 			}
-			p.field[p.depth] = noField
+			if !p.list[p.depth] {
+				p.field[p.depth] = noField
+			}
 			p.depth++
 			p.key[p.depth], p.field[p.depth], p.list[p.depth] = "", inherited, kind == jsonArray
 		case jsonClose:

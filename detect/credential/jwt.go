@@ -64,8 +64,11 @@ type Token struct {
 	t *tokenText
 }
 
-// tokenText stands behind a pointer, which fmt does not follow.
-type tokenText struct {
+// tokenText stands behind two pointers: fmt, when a verb does not suit, follows
+// the first.
+type tokenText struct{ *tokenBytes }
+
+type tokenBytes struct {
 	input     string // header.payload as sent
 	claims    string // decoded
 	signature []byte // decoded
@@ -113,7 +116,7 @@ func parseToken(k *keyed, s string) (*Token, refusal) {
 		return nil, notToken
 	}
 	part := strings.SplitN(s, ".", 5)
-	t := &Token{Parts: len(part), t: &tokenText{}}
+	t := &Token{Parts: len(part), t: &tokenText{&tokenBytes{}}}
 	header, ok := t.decode(part[0])
 	if !ok {
 		return nil, notToken
@@ -131,7 +134,7 @@ func parseToken(k *keyed, s string) (*Token, refusal) {
 		return t, isToken
 	}
 	payload, ok := t.decode(part[1])
-	if !ok {
+	if !ok || part[1] == "" && (t.Parts == 2 || part[2] == "") {
 		return nil, notToken
 	}
 	switch claims, why := t.readClaims(payload); {

@@ -30,54 +30,56 @@ const (
 	fieldNot                 // explicitly none: csrf, cursor
 )
 
-// fields are the names in lower case without separators. The sources: RFC 6749,
-// 6750, 7521 and 9126 for OAuth, else custom.
-var fields = func() map[string]field {
-	m := map[string]field{}
-	for f, names := range map[field]string{
-		fieldUser: `user username userid userlogin useremail login loginid loginname logonname logonid uname usr
+// fieldNames are the names in lower case without separators. The sources: RFC
+// 6749, 6750, 7521 and 9126 for OAuth, else custom.
+var fieldNames = map[field]string{
+	fieldUser: `user username userid userlogin useremail login loginid loginname logonname logonid uname usr
 			email emailaddress mail identifier jusername principal identity emailorusername usernameoremail`,
-		fieldAccount:  `account accountname accountid phone phonenumber mobile mobilenumber msisdn`,
-		fieldClientID: `clientid`,
-		fieldGrant:    `granttype`,
-		fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
+	fieldAccount:  `account accountname accountid phone phonenumber mobile mobilenumber msisdn`,
+	fieldClientID: `clientid`,
+	fieldGrant:    `granttype`,
+	fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
 			loginpass passwort kennwort motdepasse senha contrasena currentpassword oldpassword`,
-		fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
+	fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
 			confirmpwd password1 password2 repeatpassword passwordrepeat passwordagain retypepassword verifypassword
 			newpassword1 newpassword2 newpasswordconfirmation`,
-		fieldSecret: `secret`,
-		fieldCode: `pin pincode otp otpcode totp totpcode mfacode tfacode twofactorcode 2facode verificationcode
+	fieldSecret: `secret`,
+	fieldCode: `pin pincode otp otpcode totp totpcode mfacode tfacode twofactorcode 2facode verificationcode
 			securitycode smscode onetimepassword onetimecode passcode resetcode activationcode recoverycode backupcode
 			resettoken verificationtoken verifytoken confirmationtoken confirmtoken activationtoken invitetoken
 			invitationtoken magictoken passwordresettoken resetpasswordtoken otptoken xotp xtotp xgithubotp xotpcode`,
-		fieldCodeWeak: `code authorizationcode authcode`,
-		fieldAccess:   `accesstoken oauthaccesstoken`,
-		fieldToken: `token authtoken authenticationtoken authorizationtoken bearer bearertoken oauthtoken usertoken
+	fieldCodeWeak: `code authorizationcode authcode`,
+	fieldAccess:   `accesstoken oauthaccesstoken`,
+	fieldToken: `token authtoken authenticationtoken authorizationtoken bearer bearertoken oauthtoken usertoken
 			logintoken jwt jwttoken accessjwt xtoken xauthtoken xaccesstoken xjwttoken xusertoken ssotoken securitytoken
 			mfatoken idtoken xidtoken apijwt webtoken`,
-		fieldRefresh: `refreshtoken xrefreshtoken refreshjwt oauthrefreshtoken`,
-		fieldAPIKey: `apikey xapikey apitoken xapitoken apisecret apikeysecret appkey applicationkey
+	fieldRefresh: `refreshtoken xrefreshtoken refreshjwt oauthrefreshtoken`,
+	fieldAPIKey: `apikey xapikey apitoken xapitoken apisecret apikeysecret appkey applicationkey
 			secretkey secretaccesskey subscriptionkey ocpapimsubscriptionkey xauthkey licensekey masterkey
 			functionskey xfunctionskey xgoogapikey xrapidapikey xmashapekey privatetoken personalaccesstoken deploytoken
 			jobtoken servicetoken xsecret xsecretkey xapisecret xappkey awssecretaccesskey`,
-		fieldLooseKey:     `key accesskey authkey`,
-		fieldClientSecret: `clientsecret xclientsecret oauthclientsecret consumersecret appsecret applicationsecret`,
-		fieldAssertion: `assertion clientassertion request idtokenhint loginhinttoken logouttoken subjecttoken actortoken
+	fieldLooseKey:     `key accesskey authkey`,
+	fieldClientSecret: `clientsecret xclientsecret oauthclientsecret consumersecret appsecret applicationsecret`,
+	fieldAssertion: `assertion clientassertion request idtokenhint loginhinttoken logouttoken subjecttoken actortoken
 			vptoken dpop presentation samlresponse`,
-		fieldSession: `session sessionid sessiontoken sessionkey sid ssid jsessionid phpsessid aspnetsessionid xsessionid
+	fieldSession: `session sessionid sessiontoken sessionkey sid ssid jsessionid phpsessid aspnetsessionid xsessionid
 			xsessiontoken connectsid sessid`,
-		fieldSignature: `sig signature xsignature xamzsignature xgoogsignature xamzsecuritytoken xosssignature
+	fieldSignature: `sig signature xsignature xamzsignature xgoogsignature xamzsecuritytoken xosssignature
 			xcossignature hmac xhmac xhubsignature xhubsignature256 sign`,
-		fieldAuthorization: `authorization xauthorization proxyauthorization xforwardedauthorization
+	fieldAuthorization: `authorization xauthorization proxyauthorization xforwardedauthorization
 			xoriginalauthorization auth xauth httpauthorization`,
-		fieldNot: `csrf csrftoken xcsrftoken xsrftoken xxsrftoken csrfmiddlewaretoken authenticitytoken antiforgerytoken
+	fieldNot: `csrf csrftoken xcsrftoken xsrftoken xxsrftoken csrfmiddlewaretoken authenticitytoken antiforgerytoken
 			requestverificationtoken nexttoken prevtoken previoustoken pagetoken nextpagetoken continuationtoken
 			continuetoken cursortoken synctoken nextsynctoken idempotencykey idempotencytoken cancellationtoken
 			canceltoken devicetoken pushtoken fcmtoken apnstoken registrationtoken captchatoken recaptchatoken
 			turnstiletoken hcaptchatoken clienttoken requesttoken publickey sitekey xidempotencykey secwebsocketkey
 			xrequesttoken cachekey primarykey foreignkey sortkey partitionkey surrogatekey tokentype formtoken
 			paymenttoken cardtoken tracetoken`,
-	} {
+}
+
+var fields = func() map[string]field {
+	m := map[string]field{}
+	for f, names := range fieldNames {
 		for _, n := range strings.Fields(names) {
 			m[n] = f
 		}
@@ -240,7 +242,7 @@ func ungated(name string) field {
 		}
 	}
 	if name[0] == '_' && string(buf[:n]) == "token" {
-		return fieldNot // Laravel's CSRF field
+		return noField // Laravel's CSRF field
 	}
 	if f, ok := fields[string(buf[:n])]; ok {
 		if f == fieldNot {

@@ -38,7 +38,7 @@ func Redact(found *Found, s string) Redacted {
 		}
 		s += "…"
 	}
-	return Redacted{s}
+	return Redacted{text: s}
 }
 
 // MaskQuery gives a query in full length with the values of credentials
@@ -147,19 +147,23 @@ func formStep(s string, i int) (rune, int) {
 	return percentStep(s, i)
 }
 
+// decodings are the encodings that are undone, one on top of another too.
+var decodings = []struct {
+	trigger string
+	step    func(string, int) (rune, int)
+}{{"%", percentStep}, {"%+", formStep}, {`\`, unescapeAt}}
+
 // views gives the ways to read a text.
 func views(s string) []view {
 	list := []view{{text: s}}
-	for _, outer := range [...]struct {
-		trigger string
-		step    func(string, int) (rune, int)
-	}{{"%", percentStep}, {"%+", formStep}, {`\`, unescapeAt}} {
-		if v, ok := list[0].undo(outer.trigger, outer.step); ok {
-			list = append(list, v)
-			if w, ok := v.undo("%", percentStep); ok {
-				list = append(list, w)
-			}
-			if w, ok := v.undo(`\`, unescapeAt); ok {
+	for _, outer := range decodings {
+		v, ok := list[0].undo(outer.trigger, outer.step)
+		if !ok {
+			continue
+		}
+		list = append(list, v)
+		for _, inner := range decodings {
+			if w, ok := v.undo(inner.trigger, inner.step); ok && w.text != v.text {
 				list = append(list, w)
 			}
 		}
@@ -246,21 +250,29 @@ func (v view) exact(spans []span, piece, mask string) []span {
 	}
 }
 
-// edges finds the beginning of the piece at the end of the text, and its end at
-// the beginning.
+// edges finds the beginning of the piece at the end of the text, where an
+// escape may have been cut in two, and its end at the beginning.
 func (v view) edges(spans []span, piece string) []span {
-	for k := min(len(piece)-1, len(v.text)); k >= edge; k-- {
-		if strings.HasSuffix(v.text, piece[:k]) {
-			start, end := v.span(len(v.text)-k, k)
-			spans = append(spans, span{start, end, ""})
-			break
-		}
+	end := len(v.text)
+	if i := strings.LastIndexAny(v.text, `%\`); i >= 0 && end-i < 6 {
+		spans = v.suffix(spans, piece, i)
 	}
-	for k := min(len(piece)-1, len(v.text)); k >= edge; k-- {
+	spans = v.suffix(spans, piece, end)
+	for k := min(len(piece)-1, end); k >= edge; k-- {
 		if strings.HasPrefix(v.text, piece[len(piece)-k:]) {
 			start, end := v.span(0, k)
-			spans = append(spans, span{start, end, ""})
-			break
+			return append(spans, span{start, end, ""})
+		}
+	}
+	return spans
+}
+
+// suffix finds the beginning of the piece at the end of the first n bytes.
+func (v view) suffix(spans []span, piece string, n int) []span {
+	for k := min(len(piece)-1, n); k >= edge; k-- {
+		if strings.HasSuffix(v.text[:n], piece[:k]) {
+			start, end := v.span(n-k, k)
+			return append(spans, span{start, end, ""})
 		}
 	}
 	return spans

@@ -10,9 +10,10 @@ import (
 // 11.6.2): a scheme and its credentials, or a bare token.
 func (f *Finder) authorization(p Place, v string) {
 	if len(v) > 7 && v[6] == ' ' && strings.EqualFold(v[:6], "bearer") && maybeJWT(v[7:]) {
-		// By far the most frequent.
-		if c := f.token(p, v[7:]); c != nil {
-			c.Scheme = "bearer"
+		// By far the most frequent: a token seen before.
+		if c := f.cache.get(JWT, v[7:]); c != nil && c.Kind == JWT {
+			f.stats.CacheHits++
+			f.add(p, *c).Scheme = "bearer"
 			return
 		}
 	}

@@ -202,7 +202,7 @@ func (s *Secrets) Guess(t *Token, h Hints) (Guess, bool) {
 }
 
 func guess(source string, form int, secret []byte) Guess {
-	return Guess{Source: Redacted{source + variantNames[form]}, Mask: maskOf(Password, string(secret))}
+	return Guess{Source: Redacted{text: source + variantNames[form]}, Mask: maskOf(Password, string(secret))}
 }
 
 // search tries the candidates from one index to another.

@@ -109,17 +109,23 @@ func hideNamed(spans []span, s string, i int, stop string) []span {
 	if s[i] == '%' {
 		from = i + 3
 	}
-	quote := byte(0)
-	for from < len(s) && (s[from] == ' ' || s[from] == '"' || s[from] == '\'' || s[from] == '\\') {
-		if s[from] == '"' || s[from] == '\'' {
+	quote, escaped := byte(0), false
+	for from < len(s) && quote == 0 && strings.IndexByte(" \"'\\", s[from]) >= 0 {
+		if s[from] == '\\' {
+			escaped = true // JSON within JSON: its quotes are escaped
+		} else if s[from] != ' ' {
 			quote = s[from]
-			from++
-			break
 		}
 		from++
 	}
 	to := from
-	for to < len(s) && (quote != 0 && (s[to] != quote || s[to-1] == '\\' && to > from) || quote == 0 && strings.IndexByte(stop, s[to]) < 0) {
+	for to < len(s) {
+		if quote == 0 && strings.IndexByte(stop, s[to]) >= 0 || quote != 0 && s[to] == quote && (to == from || s[to-1] != '\\') {
+			break
+		}
+		if escaped && s[to] == '\\' && to+1 < len(s) && s[to+1] == quote {
+			break
+		}
 		to++
 	}
 	value := s[from:to]
@@ -129,7 +135,6 @@ func hideNamed(spans []span, s string, i int, stop string) []span {
 			return spans
 		}
 	case fieldAuthorization:
-		to = from + len(value)
 		if quote == 0 { // the scheme is followed by a space
 			return spans
 		}
@@ -148,7 +153,7 @@ func hideNamed(spans []span, s string, i int, stop string) []span {
 // sentence or a challenge.
 func hideScheme(spans []span, s string, i int) []span {
 	start := i
-	for start > 0 && i-start < 24 && (runByte(s[start-1])) {
+	for start > 0 && i-start < 24 && runByte(s[start-1]) {
 		start--
 	}
 	if i-start < 3 || schemes[strings.ToLower(s[start:i])] == 0 {
@@ -163,8 +168,11 @@ func hideScheme(spans []span, s string, i int) []span {
 		to++
 	}
 	word := s[from:to]
-	if len(word) < 6 || strings.IndexByte(word, '=') > 0 && strings.TrimRight(word, "=")+"=" != word && strings.TrimRight(word, "=")+"==" != word {
-		return spans
+	if to < len(s) && s[to] == '"' && strings.HasSuffix(word, "=") {
+		return spans // realm="…"
+	}
+	if len(word) < 6 || strings.IndexByte(strings.TrimRight(word, "="), '=') >= 0 {
+		return spans // too short, or a parameter
 	}
 	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-.") == "" && len(word) < 16 {
 		return spans // "token expired"
