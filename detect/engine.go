@@ -47,7 +47,7 @@ type Options struct {
 // Stats count what the engine did.
 type Stats struct {
 	Exchanges, Logins uint64
-	// Findings opened; Versions told of them; Open and Held as of now: a held
+	// Findings that were told, and Versions of them; Open and Held as of now: a held
 	// finding waits for a verdict.
 	Findings, Versions uint64
 	Open, Held         int
@@ -350,7 +350,6 @@ func (e *Engine) report(p *Pass, r Report) {
 	if rec == nil {
 		rec = newRecord(p, &r, key)
 		e.open[key] = rec
-		e.stats.Findings++
 		if len(e.open) > e.options.MaxFindings {
 			e.stats.Evicted++
 			e.close(e.order.Front().Value.(*record))
@@ -390,6 +389,9 @@ func (e *Engine) tell(r *record, before Verdict) {
 }
 
 func (e *Engine) emit(r *record) {
+	if r.told == 0 {
+		e.stats.Findings++
+	}
 	r.told, r.toldVersion = r.count, r.version
 	e.stats.Versions++
 	if e.options.Emit != nil {

@@ -106,7 +106,7 @@ func (n *Inspector) hidePrincipals(f *credential.Found) {
 }
 
 // Redact gives text from the exchange as evidence.
-func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Redact(&ins.Found, s) }
+func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Later(&ins.Found, s) }
 
 // clientOf gives the client's address (CATALOGUE.md, 1.7): the peer's, unless
 // that is a trusted proxy; then the right-most address of X-Forwarded-For or

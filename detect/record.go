@@ -170,7 +170,7 @@ func (rec *record) add(p *Pass, r *Report) {
 		rec.several |= credentials
 	}
 	if r.Verdict != 0 {
-		rec.evidence = r.Evidence // a window's evidence grows
+		rec.evidence = settle(r.Evidence) // a window's evidence grows
 	}
 }
 
@@ -185,7 +185,16 @@ func (rec *record) describe(p *Pass, r *Report) {
 	if rec.status == 0 && x.Flags&exchange.Unpaired == 0 {
 		rec.status = x.Response.Status
 	}
-	rec.evidence = r.Evidence
+	rec.evidence = settle(r.Evidence)
+}
+
+// settle redacts evidence that is kept.
+func settle(e Evidence) Evidence {
+	e = slices.Clone(e)
+	for i := range e {
+		e[i].Value = e[i].Value.Settle()
+	}
+	return e
 }
 
 // keep remembers what the verdict rests on and reports whether the finding is

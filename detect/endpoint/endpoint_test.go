@@ -108,6 +108,23 @@ func TestVarietyMakesATemplate(t *testing.T) {
 	}
 }
 
+func TestFamiliarNamesStay(t *testing.T) {
+	m := NewMap(Options{})
+	for range 100 {
+		m.Find("h", "POST", "/api/login", alice, 401, start)
+		m.Find("h", "POST", "/api/login", bob, 401, start)
+	}
+	for i := range 200 {
+		m.Find("h", "GET", "/api/user-"+string(rune('a'+i%26))+strings.Repeat("y", i/26), alice, 200, start)
+	}
+	if _, template := m.Find("h", "POST", "/api/login", alice, 401, start); template != "/api/login" {
+		t.Errorf("the login became %s", template)
+	}
+	if _, template := m.Find("h", "GET", "/api/someone-else", alice, 200, start); template != "/api/{any}" {
+		t.Errorf("a user became %s", template)
+	}
+}
+
 func answer(status uint16, shape uint64) Answer { return Answer{Status: status, Shape: shape, Type: 5} }
 
 // learned makes an endpoint that has seen answers: each is presentation,

@@ -60,6 +60,9 @@ const maxCandidates = 4096
 
 type node struct {
 	template string
+	// hits counts the exchanges that came by: a name that is asked for again
+	// and again is part of the API, one of many that came once is a value.
+	hits     uint32
 	literal  map[string]*node
 	variable [placeholders]*node
 	methods  []*Endpoint
@@ -157,6 +160,7 @@ func (n *node) find(path string) *node {
 		if child == nil {
 			return nil
 		}
+		child.hits++
 		n, rest = child, next
 		if !more {
 			if n.template == "" {
@@ -171,10 +175,10 @@ func (n *node) child(seg string) *node {
 	if p := classify(seg); p != noPlaceholder {
 		return n.variable[p]
 	}
-	if c := n.variable[anySegment]; c != nil {
+	if c := n.literal[seg]; c != nil {
 		return c
 	}
-	return n.literal[seg]
+	return n.variable[anySegment]
 }
 
 // maxSegments bounds the depth of a template; deeper paths are not learned.
@@ -195,7 +199,7 @@ func (m *Map) add(h *host, path string) *node {
 			if p := classify(seg); p != noPlaceholder {
 				n.variable[p] = child
 			} else {
-				if len(n.literal) >= m.o.Distinct {
+				if len(n.literal) >= m.o.Distinct { // child gave no variable one
 					m.collapse(h, n)
 					child = n.variable[anySegment]
 				} else {
@@ -219,14 +223,21 @@ func (m *Map) add(h *host, path string) *node {
 	return n
 }
 
-// collapse makes all literal children of n one variable child, in the order of
-// their names, so that what was learned of them is added up.
+// familiar is how often a segment must have come by to stay a name when its
+// siblings are found to be values.
+const familiar = 16
+
+// collapse makes the literal children of n one variable child, in the order of
+// their names, so that what was learned of them is added up. Familiar ones
+// stay: /login among the names of users.
 func (m *Map) collapse(h *host, n *node) {
 	all := &node{}
 	for _, name := range sortedKeys(n.literal) {
-		h.templates -= m.merge(all, n.literal[name])
+		if c := n.literal[name]; c.hits < familiar {
+			h.templates -= m.merge(all, c)
+			delete(n.literal, name)
+		}
 	}
-	n.literal = nil
 	n.variable[anySegment] = all
 	m.stats.Collapsed++
 	m.rename(&h.root, "")
@@ -302,7 +313,7 @@ func (n *node) name(path string) string {
 		switch p := classify(seg); {
 		case p != noPlaceholder:
 			b.WriteString(placeholderNames[p])
-		case n.variable[anySegment] != nil:
+		case n.variable[anySegment] != nil && n.literal[seg] == nil:
 			b.WriteString(placeholderNames[anySegment])
 		default:
 			b.WriteString(seg)

@@ -66,7 +66,7 @@ func (k *clock) read(x *exchange.Exchange) {
 func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 	k, _ := p.State().(*window.Cache[string, clock]).At(p.Host(), p.Now())
 	k.read(x)
-	if p.Outcome() != endpoint.Success || p.Login() != nil || takesOldTokens(p.Template()) {
+	if p.Outcome() != endpoint.Success || p.Login() != nil {
 		return
 	}
 	o := p.Options()
@@ -80,7 +80,7 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 			return
 		}
 		by, claim := outside(t, now)
-		if by <= o.Duration("leeway") {
+		if by <= o.Duration("leeway") || takesOldTokens(p.Template()) {
 			return
 		}
 		r := detect.Report{
