@@ -91,8 +91,8 @@ func (c *conn) Feed(k *reassembly.Chunk) {
 	if k.Gap > 0 {
 		c.gap(h, k)
 	}
-	if k.Conflict && h.msg != nil {
-		h.msg.Damage |= exchange.Conflicting
+	if k.Conflict {
+		c.conflicts(h, k.Dir == c.client)
 	}
 	if len(k.Bytes) == 0 {
 		return
@@ -112,6 +112,29 @@ func (c *conn) Feed(k *reassembly.Chunk) {
 			return
 		}
 		b, seq = b[n:], seq+uint32(n)
+	}
+}
+
+// conflicts marks the message that is being read, or the last one that was and
+// still waits: what was sent twice with different content may be of the past.
+func (c *conn) conflicts(h *half, client bool) {
+	if h.msg != nil {
+		h.msg.Damage |= exchange.Conflicting
+		return
+	}
+	if c.queue == nil {
+		return
+	}
+	for i := len(c.queue.list) - 1; i >= 0; i-- {
+		w := c.queue.list[i]
+		if client {
+			w.req.Damage |= exchange.Conflicting
+			return
+		}
+		if w.resp != nil {
+			w.resp.Damage |= exchange.Conflicting
+			return
+		}
 	}
 }
 

@@ -105,9 +105,11 @@ func (c *conn) Feed(k *reassembly.Chunk) {
 	if c.done {
 		return
 	}
-	if len(k.Bytes) == 0 {
+	if k.Gap > 0 {
 		c.lossy = true
 		c.held = nil
+	}
+	if len(k.Bytes) == 0 {
 		return
 	}
 	var b []byte
