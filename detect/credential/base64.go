@@ -27,7 +27,11 @@ var sextet = func() (t [256]uint8) {
 // that a strict base64url reader would not have taken it; ok that it holds
 // nothing but base64.
 func decodeBase64(s string) (out []byte, odd, ok bool) {
-	out = make([]byte, 0, len(s)*3/4+1)
+	return appendBase64(make([]byte, 0, len(s)*3/4+1), s)
+}
+
+// appendBase64 likewise, into memory that is there.
+func appendBase64(out []byte, s string) (_ []byte, odd, ok bool) {
 	var acc uint32
 	bits := 0
 	for i := range len(s) {

@@ -138,3 +138,31 @@ func BenchmarkRedact(b *testing.B) {
 		Redact(&found, list[0].Request.Target)
 	}
 }
+
+// The most that one request can make of it: 64 KiB of encoded parameters.
+func BenchmarkMaskQueryHostile(b *testing.B) {
+	var q strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&q, "&password=%d%%2b%s&api_key=%s", i, strings.Repeat("aB3%5c", 80), strings.Repeat("xY7+z9%25", 50))
+	}
+	query := q.String()
+	found := NewFinder(Options{}).Find(request("GET", "/?"+query, nil, ""))
+	b.ReportAllocs()
+	b.SetBytes(int64(len(query)))
+	b.ResetTimer()
+	for range b.N {
+		MaskQuery(&found, query)
+	}
+}
+
+func BenchmarkFindHostile(b *testing.B) {
+	body := []byte(strings.Repeat(`{"token":"eyJhbGciOiJIUzI1NiJ9`, 64<<10/31))
+	x := request("POST", "/"+strings.Repeat("/eyJhbGciOiJIUzI1NiJ9.", 1000), nil, "")
+	x.Request.Body = exchange.Body{Bytes: body, Length: int64(len(body))}
+	f := NewFinder(Options{})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(body)))
+	for range b.N {
+		f.Find(x)
+	}
+}

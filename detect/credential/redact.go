@@ -164,4 +164,3 @@ func views(s string) []view {
 	}
 	return list
 }
-
