@@ -66,7 +66,7 @@ func binaryType(kind string) bool {
 // is one: a name, an equals sign, no white space or markup before it.
 func formShaped(b []byte) bool {
 	i := bytes.IndexByte(b[:min(len(b), 64)], '=')
-	return i > 0 && bytes.IndexAny(b[:i], " \t\r\n<>\"{") < 0
+	return i > 0 && !bytes.ContainsAny(b[:i], " \t\r\n<>\"{")
 }
 
 // form looks at an application/x-www-form-urlencoded body.

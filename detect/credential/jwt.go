@@ -61,7 +61,9 @@ type Token struct {
 	// SignatureDER: it has the form of a DER-encoded ECDSA signature.
 	SignatureDER bool
 
-	t *tokenText
+	none    bool // AlgNone
+	minimum int  // SignatureMinimum
+	t       *tokenText
 }
 
 // tokenText stands behind two pointers: fmt, when a verb does not suit, follows
@@ -159,6 +161,8 @@ func parseToken(k *keyed, s string) (*Token, refusal) {
 		}
 		signature = []byte(text)
 	}
+	t.none = t.AlgMissing || noAlg(t.Alg) || noAlg(t.FirstAlg)
+	t.minimum = minimum[t.Alg]
 	t.Detached = t.Detached || part[1] == "" && len(signature) > 0
 	t.SignatureLen, t.SignatureDER = len(signature), derSignature(signature)
 	input := s[:len(part[0])+1+len(part[1])]
@@ -233,9 +237,7 @@ func (t *Token) readHeader(b string) (h joseHeader, why refusal) {
 // AlgNone reports whether some reader sees no algorithm in the header: alg is
 // missing, empty, no string, or "none" in any case, with any space around it.
 // It is never true of a JWE.
-func (t *Token) AlgNone() bool {
-	return !t.Encrypted && (t.AlgMissing || noAlg(t.Alg) || noAlg(t.FirstAlg))
-}
+func (t *Token) AlgNone() bool { return t.none }
 
 func noAlg(alg string) bool {
 	alg = strings.TrimFunc(alg, func(r rune) bool {
@@ -271,7 +273,7 @@ func knownAlg(alg string) bool { return minimum[alg] > 0 }
 
 // SignatureMinimum is the least length of a signature of the token's algorithm
 // in bytes, 0 where that is not known.
-func (t *Token) SignatureMinimum() int { return minimum[t.Alg] }
+func (t *Token) SignatureMinimum() int { return t.minimum }
 
 // SignatureMissing reports whether the token names a signature algorithm and
 // has no signature, or one too short to be one.
@@ -285,7 +287,7 @@ func (t *Token) SignatureMissing() bool {
 	if t.SignatureDER && strings.HasPrefix(t.Alg, "ES") {
 		return false
 	}
-	return t.SignatureLen < t.SignatureMinimum()
+	return t.SignatureLen < t.minimum
 }
 
 // derSignature reports the form of an ECDSA signature in DER (RFC 3279, section
