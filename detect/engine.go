@@ -71,8 +71,8 @@ type Engine struct {
 	endpoints *endpoint.Map
 	collapsed uint64
 
-	open  map[string]*record // by detector and dedupe key
-	order *list.List         // of *record, the one without news for longest first
+	open  map[recordKey]*record
+	order *list.List // of *record, the one without news for longest first
 	byEnd map[*endpoint.Endpoint][]*record
 	jobs  []job
 	slots chan struct{}
@@ -124,7 +124,7 @@ func NewEngine(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
-		open: make(map[string]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
+		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		slots: make(chan struct{}, 2),
 	}
 	known := make(map[string]bool)
@@ -284,7 +284,7 @@ func (e *Engine) observe(p *Pass, name, key string, ev window.Event) *window.Sum
 }
 
 func (e *Engine) ongoing(detector, key string, now capture.Time, within time.Duration) bool {
-	r := e.open[detector+"\x00"+key]
+	r := e.open[recordKey{detector, key}]
 	return r != nil && now.Sub(r.last) <= within
 }
 
@@ -340,7 +340,7 @@ func (e *Engine) report(p *Pass, r Report) {
 		e.suspect = true
 	}
 	now := p.Now()
-	key := d.Name + "\x00" + r.Key
+	key := recordKey{d.Name, r.Key}
 	rec := e.open[key]
 	if rec != nil && now.Sub(rec.last) > Closed {
 		e.close(rec)

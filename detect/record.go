@@ -17,7 +17,7 @@ import (
 
 // record is an open finding: what its versions are made of.
 type record struct {
-	key         string
+	key         recordKey
 	detector    *running
 	dedupe      string
 	place       *list.Element
@@ -40,7 +40,7 @@ type record struct {
 	clientPort uint16
 	server     netip.AddrPort
 	principal  string
-	credential Credential
+	credential presented
 	several    several
 
 	// Of the first of the strongest events.
@@ -77,7 +77,10 @@ type attempt struct {
 // at again.
 const maxAttempts = 32
 
-func newRecord(p *Pass, r *Report, key string) *record {
+// recordKey finds an open finding.
+type recordKey struct{ detector, dedupe string }
+
+func newRecord(p *Pass, r *Report, key recordKey) *record {
 	x := p.ins.Exchange
 	d := p.detector
 	rec := &record{
@@ -121,9 +124,15 @@ func (p *Pass) principal(r *Report) string {
 	return p.ins.Principal
 }
 
-func named(c *credential.Credential) Credential {
-	return Credential{Kind: c.Kind.String(), Place: c.Place.String(), ID: c.ID.String(), Mask: c.Mask}
+// presented names a credential; it is compared with each event's.
+type presented struct {
+	kind  credential.Kind
+	place credential.Place
+	id    credential.ID
+	mask  string
 }
+
+func named(c *credential.Credential) presented { return presented{c.Kind, c.Place, c.ID, c.Mask} }
 
 // restate takes over what a report says of the finding as a whole.
 func (rec *record) restate(r *Report) {
@@ -286,8 +295,8 @@ func (rec *record) finding(sensor string) Finding {
 	if rec.several&principals == 0 {
 		f.Principal = rec.principal
 	}
-	if c := rec.credential; rec.several&credentials == 0 && c.Kind != "" {
-		f.Credential = &c
+	if c := rec.credential; rec.several&credentials == 0 && c.kind != 0 {
+		f.Credential = &Credential{Kind: c.kind.String(), Place: c.place.String(), ID: c.id.String(), Mask: c.mask}
 	}
 	return f
 }

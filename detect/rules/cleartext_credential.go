@@ -77,23 +77,31 @@ func hostOf(p *detect.Pass, x *exchange.Exchange) string {
 	return detect.Key(p.Host())
 }
 
-// endsTLS reads what those who end TLS say to those behind them.
+// endsTLS reads what those who end TLS say to those behind them. It sees every
+// request with a credential, so it looks at a value only where the name fits.
 func endsTLS(h exchange.Header) bool {
-	for _, f := range h {
-		v := strings.ToLower(strings.TrimSpace(f.Value))
-		switch strings.ToLower(f.Name) {
+	for i := range h {
+		name, value := h[i].Name, h[i].Value
+		switch len(name) {
+		case len("x-scheme"), len("forwarded"), len("x-url-scheme"), len("x-forwarded-ssl"),
+			len("x-forwarded-proto"), len("x-forwarded-scheme"), len("x-forwarded-protocol"), len("cloudfront-forwarded-proto"),
+			len("x-forwarded-client-cert"):
+		default:
+			continue
+		}
+		switch strings.ToLower(name) {
 		case "x-forwarded-proto", "x-forwarded-protocol", "x-forwarded-scheme", "x-scheme", "x-url-scheme", "cloudfront-forwarded-proto":
 			// The first hop's stands first.
-			first, _, _ := strings.Cut(v, ",")
-			if first = strings.TrimSpace(first); first == "https" || first == "wss" {
+			first, _, _ := strings.Cut(value, ",")
+			if first = strings.TrimSpace(first); strings.EqualFold(first, "https") || strings.EqualFold(first, "wss") {
 				return true
 			}
 		case "forwarded": // RFC 7239, section 5.4
-			if strings.Contains(strings.ReplaceAll(v, `"`, ""), "proto=https") {
+			if strings.Contains(strings.ReplaceAll(strings.ToLower(value), `"`, ""), "proto=https") {
 				return true
 			}
 		case "x-forwarded-ssl", "front-end-https":
-			if v == "on" {
+			if strings.EqualFold(strings.TrimSpace(value), "on") {
 				return true
 			}
 		case "x-arr-ssl", "x-forwarded-client-cert", "x-client-verify":

@@ -112,12 +112,37 @@ func outside(t *credential.Token, now capture.Time) (by time.Duration, claim cre
 
 // takesOldTokens reports endpoints whose business are tokens that have ended.
 func takesOldTokens(template string) bool {
-	for segment := range strings.SplitSeq(strings.ToLower(template), "/") {
-		switch strings.NewReplacer("-", "", "_", "").Replace(segment) {
-		case "refresh", "refreshtoken", "tokenrefresh", "renew", "extend", "reauth", "logout", "signout", "logoff", "endsession",
-			"revoke", "revocation", "introspect", "introspection", "userinfo", "token", "tokens", "validate", "verify":
-			return true
+	for segment := range strings.SplitSeq(template, "/") {
+		for _, w := range oldTokenPlaces {
+			if sameWord(segment, w) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+var oldTokenPlaces = []string{
+	"refresh", "refreshtoken", "tokenrefresh", "renew", "extend", "reauth", "logout", "signout", "logoff", "endsession",
+	"revoke", "revocation", "introspect", "introspection", "userinfo", "token", "tokens", "validate", "verify",
+}
+
+// sameWord compares a path's segment with a word in lower case; case, hyphens
+// and underscores do not matter.
+func sameWord(segment, word string) bool {
+	n := 0
+	for i := range len(segment) {
+		c := segment[i]
+		switch {
+		case c == '-' || c == '_':
+			continue
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		if n == len(word) || c != word[n] {
+			return false
+		}
+		n++
+	}
+	return n == len(word)
 }
