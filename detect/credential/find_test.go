@@ -460,7 +460,7 @@ func TestNames(t *testing.T) {
 		"access-token": fieldAccess, "accessToken": fieldAccess, "x-api-key": fieldAPIKey, "j_username": fieldUser, "ctl00$Main$Password": fieldPassword,
 		"customer_password": fieldPassword, "stripeToken": fieldLooseToken, "user[password]": fieldPassword, "X-Foo-Access-Token": fieldAccess, "my-jwt": fieldLooseToken,
 		"keyboard": noField, "tokenize": noField, "_token": noField, "passenger": noField, "description": noField, "id": noField, "": noField, "]": noField, "[]": noField, "...": noField,
-		"monkey": noField, "page_token": noField, "csrfSecret": noField, strings.Repeat("x", 100) + "password": noField,
+		"monkey": noField, "X-Akamai-Streaming-SessionID": noField, "page_token": noField, "csrfSecret": noField, strings.Repeat("x", 100) + "password": noField,
 	} {
 		if got := fieldOf(s); got != want {
 			t.Errorf("fieldOf(%q) = %d, want %d", s, got, want)

@@ -105,7 +105,7 @@ var suffixes = []struct {
 // secret, or not one that authenticates.
 var notWithin = []string{
 	"csrf", "xsrf", "idempoten", "captcha", "cursor", "nextpage", "page", "continu", "device", "push", "verification",
-	"public", "count", "publishable",
+	"public", "count", "publishable", "stream", "analytics", "tracking", "telemetry", "playback",
 }
 
 // Names are tried in steps, the first of which looks at their last three
