@@ -85,9 +85,11 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 		}
 		r := detect.Report{
 			Key: attemptKey(p), Credential: c, Only: []detect.Verdict{detect.Accepted},
-			Evidence: append(tokenEvidence(p, t),
-				detect.Fact{Name: "claim", Value: claim},
-				detect.Fact{Name: "outside_by", Value: credential.Span(by)}),
+			Explain: func() detect.Evidence {
+				return append(tokenEvidence(p, t),
+					detect.Fact{Name: "claim", Value: claim},
+					detect.Fact{Name: "outside_by", Value: credential.Span(by)})
+			},
 		}
 		if by <= o.Duration("margin") {
 			r.Key, r.Severity = r.Key+"|leeway", detect.Info

@@ -78,6 +78,8 @@ func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token) {
 	}
 	p.Report(detect.Report{
 		Key: detect.Key(issuer, kind), Title: title, Severity: severity, Credential: c,
-		Evidence: append(tokenEvidence(p, t), detect.Fact{Name: "lifetime", Value: what}),
+		Explain: func() detect.Evidence {
+			return append(tokenEvidence(p, t), detect.Fact{Name: "lifetime", Value: what})
+		},
 	})
 }

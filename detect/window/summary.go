@@ -14,14 +14,10 @@ type Counts [classes]uint64
 // Total is the number of all of them.
 func (c Counts) Total() uint64 { return c[Failure] + c[Success] + c[Pending] + c[Unclear] }
 
-// FailureRatio is the share of failures among the events whose outcome is
-// known, 0 where there are none.
+// FailureRatio is the share of failures among all events, 0 where there are
+// none. Those whose outcome is unclear may have been successes.
 func (c Counts) FailureRatio() float64 {
-	known := c[Failure] + c[Success] + c[Pending]
-	if known == 0 {
-		return 0
-	}
-	return float64(c[Failure]) / float64(known)
+	return float64(c[Failure]) / float64(max(1, c.Total()))
 }
 
 // Summary is what the window of a key holds after an event. It is valid until
