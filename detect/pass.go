@@ -106,6 +106,9 @@ type Report struct {
 	// Evidence of this event; the finding keeps that of its first and of its
 	// strongest event.
 	Evidence Evidence
+	// Explain, where set, is asked for the evidence when it is to be told: for
+	// detectors that report most of what they are shown.
+	Explain func() Evidence
 	// Posture makes the finding one of the server's own posture (verdict
 	// observed), for detectors that are otherwise of attempts.
 	Posture bool

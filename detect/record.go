@@ -179,7 +179,7 @@ func (rec *record) add(p *Pass, r *Report) {
 		rec.several |= credentials
 	}
 	if r.Verdict != 0 {
-		rec.evidence = settle(r.Evidence) // a window's evidence grows
+		rec.evidence = settle(r) // a window's evidence grows
 	}
 }
 
@@ -194,12 +194,15 @@ func (rec *record) describe(p *Pass, r *Report) {
 	if rec.status == 0 && x.Flags&exchange.Unpaired == 0 {
 		rec.status = x.Response.Status
 	}
-	rec.evidence = settle(r.Evidence)
+	rec.evidence = settle(r)
 }
 
-// settle redacts evidence that is kept.
-func settle(e Evidence) Evidence {
-	e = slices.Clone(e)
+// settle gives a report's evidence, redacted, to be kept.
+func settle(r *Report) Evidence {
+	e := slices.Clone(r.Evidence)
+	if r.Explain != nil {
+		e = r.Explain()
+	}
 	for i := range e {
 		e[i].Value = e[i].Value.Settle()
 	}

@@ -290,7 +290,8 @@ func (c *conn) begin(h *half, k *reassembly.Chunk, b []byte, seq uint32) int {
 			c.client = k.Dir.Reverse()
 		}
 	}
-	m := &message{origin: k.Origin, seq: seq, ack: k.Ack, hasAck: k.HasAck, request: k.Dir == c.client}
+	m := c.shard.newMessage()
+	m.origin, m.seq, m.ack, m.hasAck, m.request = k.Origin, seq, k.Ack, k.HasAck, k.Dir == c.client
 	m.Start = k.Origin.Time
 	if k.Conflict {
 		m.Damage |= exchange.Conflicting

@@ -96,6 +96,45 @@ type Shard struct {
 	emit   func(*exchange.Exchange)
 	stats  Stats
 	codecs codecs
+	// Structs for reuse: at most spares of each.
+	messages []*message
+	waits    []*waiting
+}
+
+// spares bounds what a shard keeps for reuse.
+const spares = 1024
+
+func (s *Shard) newMessage() *message {
+	if n := len(s.messages); n > 0 {
+		m := s.messages[n-1]
+		s.messages = s.messages[:n-1]
+		return m
+	}
+	return new(message)
+}
+
+func (s *Shard) newWaiting() *waiting {
+	if n := len(s.waits); n > 0 {
+		w := s.waits[n-1]
+		s.waits = s.waits[:n-1]
+		return w
+	}
+	return new(waiting)
+}
+
+// free takes back what an exchange was made of. What the exchange owns is let
+// go, the buffer for heads is kept.
+func (s *Shard) free(w *waiting) {
+	for _, m := range [2]*message{w.req, w.resp} {
+		if m != nil && len(s.messages) < spares {
+			*m = message{}
+			s.messages = append(s.messages, m)
+		}
+	}
+	if len(s.waits) < spares {
+		*w = waiting{}
+		s.waits = append(s.waits, w)
+	}
 }
 
 // NewShard makes a Shard whose parsers hand each exchange to emit when it is

@@ -87,7 +87,8 @@ func (c *conn) frame(h *half, k *reassembly.Chunk, after uint32, f framing, _ *w
 
 // await puts a request into the queue.
 func (c *conn) await(m *message, at reassembly.Origin) *waiting {
-	w := &waiting{req: m, expect: m.ack, hasExpect: m.hasAck}
+	w := c.shard.newWaiting()
+	w.req, w.expect, w.hasExpect = m, m.ack, m.hasAck
 	if c.queue == nil {
 		c.queue = &queue{}
 	}
@@ -105,6 +106,11 @@ func (c *conn) await(m *message, at reassembly.Origin) *waiting {
 		c.flags &^= inStep
 		first := q.list[0]
 		q.list = q.list[1:]
+		if server := &c.half[c.client.Reverse()]; first.resp != nil && server.msg == first.resp {
+			first.resp.Damage |= exchange.Cut // it is given as far as it was read
+			server.msg = nil
+			c.lose(server)
+		}
 		c.give(first, at)
 	}
 	q.list = append(q.list, w)
@@ -161,7 +167,9 @@ func (c *conn) finish(h *half, at reassembly.Origin, after uint32) {
 		c.shard.stats.Malformed++
 	}
 	if !m.request && m.flags&exchange.Unpaired != 0 {
-		c.give(&waiting{resp: m}, at)
+		w := c.shard.newWaiting()
+		w.resp = m
+		c.give(w, at)
 		return
 	}
 	q := c.queue
@@ -237,5 +245,6 @@ func (c *conn) give(w *waiting, at reassembly.Origin) {
 		x.Origin, x.Protocol, x.Flags = w.resp.origin, w.resp.proto, w.resp.flags|exchange.Unpaired
 		s.stats.Orphaned++
 	}
+	s.free(w)
 	s.emit(x)
 }
