@@ -127,6 +127,9 @@ type Report struct {
 	First capture.Time
 	// Clients and Principals say that those events had several.
 	Clients, Principals bool
+	// Status replaces the exchange's where set: that of an earlier event which
+	// the report is about.
+	Status int
 }
 
 // Report hands a report to the engine. A report of an attempt also makes its
@@ -165,6 +168,15 @@ func (p *Pass) Target() credential.Redacted { return p.ins.Redact(p.ins.Exchange
 // found in the exchange, and everything that looks like one, is replaced by
 // its mask, and the length is bounded.
 func (p *Pass) Redact(s string) credential.Redacted { return p.ins.Redact(s) }
+
+// Accounts gives names of accounts, of this exchange and of others, as
+// evidence.
+func (p *Pass) Accounts(names []string) credential.Redacted {
+	if p.engine.options.HidePrincipals {
+		return credential.Hidden(names)
+	}
+	return p.Redact(strings.Join(names, ", "))
+}
 
 // Exchange is the exchange looked at.
 func (p *Pass) Exchange() *exchange.Exchange { return p.ins.Exchange }

@@ -194,6 +194,9 @@ func (rec *record) describe(p *Pass, r *Report) {
 	if rec.status == 0 && x.Flags&exchange.Unpaired == 0 {
 		rec.status = x.Response.Status
 	}
+	if r.Status != 0 {
+		rec.status = r.Status
+	}
 	rec.evidence = settle(r)
 }
 

@@ -1,9 +1,11 @@
 package credential
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/authtap/authtap/capture"
@@ -59,6 +61,18 @@ func Span(d time.Duration) Redacted {
 		d = d.Round(time.Second)
 	}
 	return Redacted{text: d.String()}
+}
+
+// Hidden gives the keyed hashes that stand for hidden accounts' names (the
+// texts of IDs), separated by commas. Whatever else is among them is left out.
+func Hidden(names []string) Redacted {
+	var ids []string
+	for _, n := range names {
+		if b, err := hex.DecodeString(n); err == nil && len(b) == len(ID{}) {
+			ids = append(ids, n)
+		}
+	}
+	return Redacted{text: strings.Join(ids, ", ")}
 }
 
 // Redacted gives the credential's mask and place.

@@ -72,7 +72,7 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	if l == nil || strings.HasPrefix(l.Form, "oauth:") && l.Form != "oauth:password" && l.Form != "oauth:client_credentials" {
 		return
 	}
-	e := window.Event{Time: p.Now(), Class: classOf(p.LoginOutcome()), Client: p.Client(), Label: l.Principal}
+	e := window.Event{Time: p.Now(), Class: classOf(p.LoginOutcome()), Client: p.Client(), Label: l.Principal, Status: uint16(x.Response.Status)}
 	e.Fields[user] = number(l.PrincipalID)
 	e.Fields[password] = number(l.Password)
 	if e.Fields[password] != 0 {
@@ -80,7 +80,7 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	}
 	e.Fields[agent] = agentOf(x)
 	e.Fields[client] = clientHash(p.Client())
-	host := p.Host()
+	host := hostOf(p)
 
 	c := e
 	c.Fields[client] = 0
@@ -137,16 +137,16 @@ func clientHash(a netip.Addr) uint64 {
 }
 
 // The dedupe keys of attacks, which are the keys of their windows too.
-func clientKey(p *detect.Pass) string { return detect.Key(p.Client().String(), p.Host()) }
+func clientKey(p *detect.Pass) string { return detect.Key(p.Client().String(), hostOf(p)) }
 
 func accountKey(p *detect.Pass) string {
 	if p.Login() == nil || p.Login().PrincipalID.IsZero() {
 		return ""
 	}
-	return detect.Key(p.Host(), p.Login().PrincipalID.String())
+	return detect.Key(hostOf(p), p.Login().PrincipalID.String())
 }
 
-func distributedKey(p *detect.Pass) string { return detect.Key(p.Host(), "distributed") }
+func distributedKey(p *detect.Pass) string { return detect.Key(hostOf(p), "distributed") }
 
 // attacking reports whether one of the detectors of which an attack has only
 // one, but for except, has one of that key going on.
@@ -235,7 +235,7 @@ func (a *attack) report(p *detect.Pass, key string) detect.Report {
 		evidence = append(evidence, detect.Fact{Name: "passwords", Value: credential.Number(int64(a.passwords))})
 	}
 	if names := a.s.Labels(); len(names) > 0 {
-		evidence = append(evidence, detect.Fact{Name: "names", Value: list(p, names)})
+		evidence = append(evidence, detect.Fact{Name: "names", Value: p.Accounts(names)})
 	}
 	var lucky []string
 	accounts := a.users
@@ -247,16 +247,20 @@ func (a *attack) report(p *detect.Pass, key string) detect.Report {
 		}
 	}
 	if len(lucky) > 0 {
-		evidence = append(evidence, detect.Fact{Name: "succeeded", Value: list(p, lucky)})
+		evidence = append(evidence, detect.Fact{Name: "succeeded", Value: p.Accounts(lucky)})
 	}
-	return detect.Report{
+	r := detect.Report{
 		Key: key, Verdict: a.verdict(), Count: uint64(a.failures + len(a.hits)), First: a.first(),
 		Principals: accounts > 1, Evidence: append(evidence, detect.Fact{Name: "target", Value: p.Target()}),
 	}
-}
-
-func list(p *detect.Pass, names []string) credential.Redacted {
-	return p.Redact(strings.Join(names, ", "))
+	if a.s.Latest.Class == window.Failure {
+		for _, h := range a.hits {
+			if h.Class == window.Success {
+				r.Status = int(h.Status) // what the verdict rests on
+			}
+		}
+	}
+	return r
 }
 
 func appendNew(list []string, s string) []string {

@@ -23,7 +23,7 @@ Give people sessions or short-lived tokens. Where Basic must stay, keep it to TL
 	CWE: []int{522}, OWASP: []string{"API2:2023"}, RFC: []string{"RFC 7617 §4"},
 	Needs: detect.Presented | detect.Challenge,
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		r := detect.Report{Key: detect.Key(p.Host(), p.Endpoint())}
+		r := detect.Report{Key: detect.Key(hostOf(p), p.Endpoint())}
 		switch c := basicPresented(p); {
 		case c != nil && p.Outcome() == endpoint.Success:
 			r.Credential = c

@@ -68,7 +68,7 @@ func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 		r.Severity = max(guessing, detect.Medium)
 		p.Report(r)
 	case constant:
-		r := a.report(p, detect.Key(p.Client().String(), p.Host(), "misconfigured"))
+		r := a.report(p, detect.Key(p.Client().String(), hostOf(p), "misconfigured"))
 		r.Title = "A misconfigured client repeats a password that fails"
 		r.Severity = detect.Info
 		p.Report(r)

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/window"
@@ -63,5 +65,5 @@ func addresses(p *detect.Pass, s *window.Summary) credential.Redacted {
 	for _, a := range s.Clients() {
 		out = append(out, a.String())
 	}
-	return list(p, out)
+	return p.Redact(strings.Join(out, ", "))
 }

@@ -34,7 +34,7 @@ Serve the API over TLS only, refuse requests over HTTP instead of redirecting th
 			return
 		}
 		r := detect.Report{
-			Key: hostOf(p, x), Credential: c, Evidence: detect.Evidence{{Name: "target", Value: p.Target()}},
+			Key: detect.Key(hostOf(p)), Credential: c, Evidence: detect.Evidence{{Name: "target", Value: p.Target()}},
 		}
 		inner := credential.Redacted{}
 		switch {
@@ -68,13 +68,6 @@ func exposed(p *detect.Pass) *credential.Credential {
 		}
 	}
 	return nil
-}
-
-func hostOf(p *detect.Pass, x *exchange.Exchange) string {
-	if p.Host() == "" {
-		return detect.Key(x.Server.String())
-	}
-	return detect.Key(p.Host())
 }
 
 // endsTLS reads what those who end TLS say to those behind them. It sees every

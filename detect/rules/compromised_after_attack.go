@@ -89,7 +89,7 @@ func compromised(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	e := &c.client.Latest
-	by := agentKey{p.Host(), number(p.Login().PrincipalID), 0}
+	by := agentKey{hostOf(p), number(p.Login().PrincipalID), 0}
 	if e.Class == window.Failure && c.account != nil {
 		by.agent = e.Fields[agent]
 		here := clientHash(p.Client())
@@ -150,7 +150,7 @@ func (c *compromisedState) look(p *detect.Pass, key string, hits []window.Event,
 }
 
 func (f *fallen) report(p *detect.Pass, key string, h *window.Event, sure bool) {
-	r := detect.Report{Key: key, Verdict: detect.Accepted, Principal: h.Label, Count: 1, First: h.Time}
+	r := detect.Report{Key: key, Verdict: detect.Accepted, Principal: h.Label, Status: int(h.Status), Count: 1, First: h.Time}
 	what, accounts := credential.Word("logged in"), &f.sure
 	if h.Class == window.Pending {
 		sure = false
@@ -165,7 +165,7 @@ func (f *fallen) report(p *detect.Pass, key string, h *window.Event, sure bool) 
 		*accounts = appendNew(*accounts, h.Label)
 	}
 	r.Evidence = detect.Evidence{
-		{Name: "accounts", Value: list(p, *accounts)},
+		{Name: "accounts", Value: p.Accounts(*accounts)},
 		{Name: "latest", Value: what},
 		{Name: "at", Value: credential.Instant(h.Time)},
 	}

@@ -33,7 +33,7 @@ Send credentials in the Authorization header or in the body. Then remove them fr
 				continue
 			}
 			r := detect.Report{
-				Key:      detect.Key(p.Host(), p.Template(), c.Place.String()),
+				Key:      detect.Key(hostOf(p), p.Template(), c.Place.String()),
 				Severity: severity, Credential: c,
 				Evidence: detect.Evidence{{Name: "target", Value: p.Target()}, {Name: "credential", Value: c.Redacted()}},
 			}

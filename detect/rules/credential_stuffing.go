@@ -77,7 +77,7 @@ func stuffed(p *detect.Pass, a *attack) bool {
 }
 
 func stuffingDistributed(p *detect.Pass, _ string, s *window.Summary) {
-	agents, _ := p.State().(*window.Cache[string, hostAgents]).At(p.Host(), p.Now())
+	agents, _ := p.State().(*window.Cache[string, hostAgents]).At(hostOf(p), p.Now())
 	agents.add(p.Exchange(), s.Latest.Class, p.Now())
 	key := distributedKey(p)
 	if s.Latest.Class == window.Unclear || ignored(p) || attacking(p, key, "credential_stuffing") {

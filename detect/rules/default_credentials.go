@@ -30,7 +30,7 @@ Set another password or remove the account, now. Then look for what was done wit
 			return
 		}
 		p.Report(detect.Report{
-			Key:       detect.Key(p.Host(), l.PrincipalID.String()),
+			Key:       detect.Key(hostOf(p), l.PrincipalID.String()),
 			Principal: l.Principal, ByLogin: true, Only: []detect.Verdict{detect.Accepted},
 			Evidence: detect.Evidence{
 				{Name: "known_from", Value: p.Redact(l.Which)},

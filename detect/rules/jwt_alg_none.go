@@ -26,7 +26,7 @@ Have the token library accept the one algorithm that the issuer uses, by name, a
 			}
 			r := detect.Report{Key: attemptKey(p), Credential: c, Evidence: tokenEvidence(p, t)}
 			if requestObject(c) {
-				r.Key = detect.Key(p.Host(), p.Endpoint(), "request object")
+				r.Key = detect.Key(hostOf(p), p.Endpoint(), "request object")
 				r.Title = "An OpenID Connect request object is not signed"
 				r.Severity, r.Posture = detect.Low, true
 			}
@@ -35,7 +35,7 @@ Have the token library accept the one algorithm that the issuer uses, by name, a
 		issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
 			if t.AlgNone() {
 				p.Report(detect.Report{
-					Key: detect.Key(p.Host(), "issued", t.Issuer), Title: "The server issues tokens without signature",
+					Key: detect.Key(hostOf(p), "issued", t.Issuer), Title: "The server issues tokens without signature",
 					Credential: c, Posture: true, Evidence: tokenEvidence(p, t),
 				})
 			}

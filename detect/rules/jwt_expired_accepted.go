@@ -64,7 +64,7 @@ func (k *clock) read(x *exchange.Exchange) {
 }
 
 func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
-	k, _ := p.State().(*window.Cache[string, clock]).At(p.Host(), p.Now())
+	k, _ := p.State().(*window.Cache[string, clock]).At(hostOf(p), p.Now())
 	k.read(x)
 	if p.Outcome() != endpoint.Success || p.Login() != nil {
 		return

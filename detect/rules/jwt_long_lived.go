@@ -74,7 +74,7 @@ func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token) {
 	}
 	issuer := t.Issuer
 	if issuer == "" {
-		issuer = p.Host()
+		issuer = hostOf(p)
 	}
 	p.Report(detect.Report{
 		Key: detect.Key(issuer, kind), Title: title, Severity: severity, Credential: c,

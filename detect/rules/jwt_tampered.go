@@ -61,7 +61,7 @@ func tampered(p *detect.Pass, x *exchange.Exchange) {
 	})
 	success := p.Outcome() == endpoint.Success
 	name := fnv.New64a()
-	name.Write([]byte(detect.Key(p.Host(), p.Endpoint())))
+	name.Write([]byte(detect.Key(hostOf(p), p.Endpoint())))
 	at := name.Sum64() | 1
 	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
 		if t.SignatureMissing() {

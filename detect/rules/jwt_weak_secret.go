@@ -55,7 +55,7 @@ func try(p *detect.Pass, c *credential.Credential, t *credential.Token, issued b
 	if t.Family() != "HS" || t.Encrypted || t.Detached || t.SignatureMissing() || t.AlgNone() {
 		return
 	}
-	k := signingKey{p.Host(), t.Issuer, t.Kid, t.Alg}
+	k := signingKey{hostOf(p), t.Issuer, t.Kid, t.Alg}
 	cache := p.State().(*window.Cache[signingKey, tries])
 	s, _ := cache.At(k, p.Now())
 	group, tried := 1, &s.others

@@ -24,7 +24,7 @@ Take logins by POST only, with the password in the body, and answer GET with 405
 			return
 		}
 		p.Report(detect.Report{
-			Key: detect.Key(p.Host(), p.Template()), ByLogin: true,
+			Key: detect.Key(hostOf(p), p.Template()), ByLogin: true,
 			Evidence: detect.Evidence{{Name: "target", Value: p.Target()}},
 		})
 	},

@@ -45,3 +45,12 @@ func Find(name string) (detect.Detector, bool) {
 	}
 	return table[i], true
 }
+
+// hostOf names the host of a dedupe key: by the request, or where that names
+// none by the server's address.
+func hostOf(p *detect.Pass) string {
+	if h := p.Host(); h != "" {
+		return h
+	}
+	return p.Exchange().Server.String()
+}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/authtap/authtap/detect"
@@ -9,13 +10,14 @@ import (
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// presentedTokens calls f with each JWT that the request presents somewhere: in
-// a Referer it only leaks, and with bytes missing where it stands it may be
+// presentedTokens calls f once with each JWT that the request presents: in a
+// Referer it only leaks, and with bytes missing where it stands it may be
 // another than was sent.
 func presentedTokens(p *detect.Pass, x *exchange.Exchange, f func(c *credential.Credential, t *credential.Token)) {
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		c := &list[i]
-		if c.JWT != nil && !inReferer(c) && intact(&x.Request, c) {
+		again := slices.ContainsFunc(list[:i], func(o credential.Credential) bool { return o.ID == c.ID && !inReferer(&o) })
+		if c.JWT != nil && !again && !inReferer(c) && intact(&x.Request, c) {
 			f(c, c.JWT)
 		}
 	}
@@ -110,7 +112,7 @@ func refreshToken(c *credential.Credential, t *credential.Token) bool {
 
 // attemptKey is the dedupe key of attempts: host, endpoint, client.
 func attemptKey(p *detect.Pass) string {
-	return detect.Key(p.Host(), p.Endpoint(), p.Client().String())
+	return detect.Key(hostOf(p), p.Endpoint(), p.Client().String())
 }
 
 // tokenEvidence describes a token.

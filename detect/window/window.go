@@ -29,8 +29,9 @@ type Event struct {
 	// Fields are hashes of the values whose variety is measured (0: none);
 	// what each index means is the detector's.
 	Fields [Fields]uint64
-	// Class says what came of it.
-	Class Class
+	// Class says what came of it, Status which answer (kept of successes).
+	Class  Class
+	Status uint16
 	// Client and Label (an account's name, for instance) may be listed in a
 	// finding; the window keeps a bounded number of them.
 	Client netip.Addr
