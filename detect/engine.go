@@ -215,7 +215,7 @@ func (e *Engine) Exchange(ins *Inspection) {
 		p.endpoint.LearnLogin(&ins.Answer, p.login, now)
 	}
 	if !e.suspect && x.Request.Present {
-		p.endpoint.Learn(&ins.Answer, ins.Found.Request, now)
+		p.endpoint.Learn(&ins.Answer, ins.Found.Request, ins.OtherCookies, now)
 	}
 	if p.endpoint.Version() != version {
 		e.rejudge(p.endpoint, now)

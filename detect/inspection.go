@@ -17,6 +17,9 @@ type Inspection struct {
 	Found credential.Found
 	// Has is what the exchange offers to the detectors' Needs.
 	Has Needs
+	// OtherCookies says that the request has cookies that are not among the
+	// credentials found: one of them may be one all the same.
+	OtherCookies bool
 	// Host, Path and Query of the request; Host in lower case without a
 	// default port.
 	Host, Path, Query string

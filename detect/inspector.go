@@ -42,8 +42,12 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if len(f.Response) > 0 {
 		ins.Has |= Issued
 	}
+	cookies := 0
 	for i := range f.Request {
 		c := &f.Request[i]
+		if c.Place.Part == credential.InCookie {
+			cookies--
+		}
 		if c.Kind == credential.JWT {
 			ins.Has |= PresentedJWT
 		}
@@ -58,6 +62,8 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 			ins.Principal = c.Principal
 		}
 	}
+	x.Request.Header.Each("Cookie", func(v string) { cookies += 1 + strings.Count(strings.TrimRight(v, "; "), ";") })
+	ins.OtherCookies = cookies > 0
 	for i := range f.Response {
 		if f.Response[i].Kind == credential.JWT {
 			ins.Has |= IssuedJWT

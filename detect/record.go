@@ -219,7 +219,7 @@ func (rec *record) keep(p *Pass, r *Report) bool {
 	if r.ByLogin {
 		t.login = p.ins.Found.Login
 	}
-	t.facts.Others, t.facts.OtherKinds, t.facts.Parts = endpoint.Kinds(p.ins.Found.Request, r.Credential)
+	t.facts.Others, t.facts.OtherKinds, t.facts.Parts = endpoint.Kinds(p.ins.Found.Request, r.Credential, p.ins.OtherCookies)
 	known := false
 	for i := range rec.attempts {
 		o := &rec.attempts[i]

@@ -94,7 +94,7 @@ func TestVarietyMakesATemplate(t *testing.T) {
 	a := answer(200, 7)
 	for i := range 80 {
 		e, _ := m.Find("h", "GET", "/shop/"+string(rune('a'+i%26))+strings.Repeat("y", i/26)+"z/price", alice, 200, start)
-		e.Learn(&a, []credential.Credential{token}, start)
+		e.Learn(&a, []credential.Credential{token}, false, start)
 	}
 	e, template := m.Find("h", "GET", "/shop/entirely-new/price", alice, 404, start)
 	if template != "/shop/{any}/price" || e.overflow {
@@ -130,14 +130,15 @@ func answer(status uint16, shape uint64) Answer { return Answer{Status: status, 
 // learned makes an endpoint that has seen answers: each is presentation,
 // status and shape.
 type seenAnswer struct {
-	creds  []credential.Credential
-	answer Answer
+	creds   []credential.Credential
+	answer  Answer
+	cookies bool
 }
 
 func good(n int, status uint16, shape uint64) []seenAnswer {
 	var s []seenAnswer
 	for range n {
-		s = append(s, seenAnswer{[]credential.Credential{token}, answer(status, shape)})
+		s = append(s, seenAnswer{[]credential.Credential{token}, answer(status, shape), false})
 	}
 	return s
 }
@@ -145,7 +146,7 @@ func good(n int, status uint16, shape uint64) []seenAnswer {
 func with(answer Answer, n int, creds ...credential.Credential) []seenAnswer {
 	var s []seenAnswer
 	for range n {
-		s = append(s, seenAnswer{creds, answer})
+		s = append(s, seenAnswer{creds, answer, false})
 	}
 	return s
 }
@@ -155,7 +156,7 @@ func learned(lists ...[]seenAnswer) *Endpoint {
 	now := start
 	for _, l := range lists {
 		for _, s := range l {
-			e.Learn(&s.answer, s.creds, now)
+			e.Learn(&s.answer, s.creds, s.cookies, now)
 			now = now.Add(time.Second)
 		}
 	}
@@ -208,10 +209,27 @@ func TestJudge(t *testing.T) {
 	} {
 		e := learned(c.history...)
 		at := Attempt{Answer: c.answer}
-		at.Others, at.OtherKinds, at.Parts = Kinds(append([]credential.Credential{forged}, c.others...), &forged)
+		at.Others, at.OtherKinds, at.Parts = Kinds(append([]credential.Credential{forged}, c.others...), &forged, false)
 		if got := e.Judge(&at, start.Add(time.Hour)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+func TestUnknownCookiesMaySuffice(t *testing.T) {
+	discriminating := [][]seenAnswer{good(3, 200, 7), with(answer(401, 9), 1)}
+	at := Attempt{Answer: answer(200, 7)}
+	at.Others, at.OtherKinds, at.Parts = Kinds([]credential.Credential{forged}, &forged, true)
+	if v := learned(discriminating...).Judge(&at, start.Add(time.Hour)); v != LikelyAccepted {
+		t.Errorf("a cookie that was never seen alone: %v", v)
+	}
+	refused := append(discriminating, []seenAnswer{{nil, answer(401, 9), true}})
+	if v := learned(refused...).Judge(&at, start.Add(time.Hour)); v != Accepted {
+		t.Errorf("a cookie that does not suffice: %v", v)
+	}
+	suffices := append(discriminating, []seenAnswer{{nil, answer(200, 6), true}})
+	if v := learned(suffices...).Judge(&at, start.Add(time.Hour)); v != Unknown {
+		t.Errorf("a cookie that suffices: %v", v)
 	}
 }
 
@@ -231,8 +249,8 @@ func TestOverflowNeverDiscriminates(t *testing.T) {
 	e := m.None()
 	ok, no := answer(200, 7), answer(401, 9)
 	for range 5 {
-		e.Learn(&ok, []credential.Credential{token}, start)
-		e.Learn(&no, nil, start)
+		e.Learn(&ok, []credential.Credential{token}, false, start)
+		e.Learn(&no, nil, false, start)
 	}
 	if e.Discriminates(start) {
 		t.Error("the endpoint of the unknown discriminates")
@@ -291,7 +309,7 @@ func TestLogin(t *testing.T) {
 	if o := e.Login(&ok, basic, start); o != LoginUnclear {
 		t.Errorf("Basic where nobody was refused: %v", o)
 	}
-	e.Learn(&no, nil, start)
+	e.Learn(&no, nil, false, start)
 	if o := e.Login(&ok, basic, start); o != LoginSuccess {
 		t.Errorf("Basic where others were refused: %v", o)
 	}

@@ -116,8 +116,12 @@ func (e *Endpoint) Canonical() *Endpoint { return e.resolve() }
 func (e *Endpoint) Version() uint64 { return e.resolve().version }
 
 // Kinds is the set of the access credentials of a request, by kind and place,
-// as a sum of hashes: that of a part of the set can be subtracted.
-func Kinds(creds []credential.Credential, except *credential.Credential) (set uint64, n int, parts [4]uint64) {
+// as a sum of hashes. Cookies of which nothing is known may be credentials too:
+// otherCookies stands for all of them.
+func Kinds(creds []credential.Credential, except *credential.Credential, otherCookies bool) (set uint64, n int, parts [4]uint64) {
+	if otherCookies {
+		set, n, parts[0] = anyCookie, 1, anyCookie
+	}
 	for i := range creds {
 		c := &creds[i]
 		if !c.Access() || except != nil && c.ID == except.ID && c.Place == except.Place {
@@ -135,6 +139,9 @@ func Kinds(creds []credential.Credential, except *credential.Credential) (set ui
 	}
 	return set, n, parts
 }
+
+// anyCookie stands for the cookies of which nothing is known.
+var anyCookie = mix(hash64("cookie")) | 1
 
 func kindHash(c *credential.Credential) uint64 {
 	return mix(hash64(c.Place.Name)*31+uint64(c.Place.Part)<<8+uint64(c.Kind)) | 1
@@ -211,7 +218,7 @@ func (e *Endpoint) advance(now capture.Time) (slot int, ok bool) {
 
 // Learn adds one exchange to what is known. Requests whose credential a
 // detector suspects are not to be given here: they are no evidence.
-func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, now capture.Time) {
+func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies bool, now capture.Time) {
 	e = e.resolve()
 	if e.overflow || a.Status == 0 || a.Marks&Damaged != 0 {
 		return
@@ -279,8 +286,8 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, now capture.T
 			}
 		}
 	}
-	if p == Good && o != Unclear {
-		set, _, _ := Kinds(creds, nil)
+	if o != Unclear && (p == Good || p == None && otherCookies) {
+		set, _, _ := Kinds(creds, nil, otherCookies)
 		e.learnAlone(set, o, now)
 	}
 }
