@@ -70,35 +70,44 @@ func exposed(p *detect.Pass) *credential.Credential {
 	return nil
 }
 
-// endsTLS reads what those who end TLS say to those behind them. It sees every
-// request with a credential, so it looks at a value only where the name fits.
+// tlsHeaders are what those who end TLS say to those behind them, by the length
+// of the name, since every request is asked.
+var tlsHeaders = func() (t [32][]tlsHeader) {
+	https := func(v string) bool {
+		first, _, _ := strings.Cut(v, ",") // of several hops, the one nearest to the client
+		first = strings.TrimSpace(first)
+		return strings.EqualFold(first, "https") || strings.EqualFold(first, "wss")
+	}
+	on := func(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "on") }
+	for _, h := range []tlsHeader{
+		{"X-Forwarded-Proto", https}, {"X-Forwarded-Protocol", https}, {"X-Forwarded-Scheme", https},
+		{"X-Scheme", https}, {"X-Url-Scheme", https}, {"CloudFront-Forwarded-Proto", https},
+		{"X-Forwarded-Ssl", on}, {"Front-End-Https", on},
+		{"X-ARR-SSL", func(v string) bool { return v != "" }},
+		{"Forwarded", func(v string) bool { // RFC 7239, section 5.4
+			return strings.Contains(strings.ToLower(strings.ReplaceAll(v, `"`, "")), "proto=https")
+		}},
+	} {
+		t[len(h.name)] = append(t[len(h.name)], h)
+	}
+	return t
+}()
+
+type tlsHeader struct {
+	name string
+	says func(value string) bool
+}
+
 func endsTLS(h exchange.Header) bool {
 	for i := range h {
-		name, value := h[i].Name, h[i].Value
-		switch len(name) {
-		case len("x-scheme"), len("forwarded"), len("x-url-scheme"), len("x-forwarded-ssl"),
-			len("x-forwarded-proto"), len("x-forwarded-scheme"), len("x-forwarded-protocol"), len("cloudfront-forwarded-proto"),
-			len("x-forwarded-client-cert"):
-		default:
+		n := len(h[i].Name)
+		if n >= len(tlsHeaders) {
 			continue
 		}
-		switch strings.ToLower(name) {
-		case "x-forwarded-proto", "x-forwarded-protocol", "x-forwarded-scheme", "x-scheme", "x-url-scheme", "cloudfront-forwarded-proto":
-			// The first hop's stands first.
-			first, _, _ := strings.Cut(value, ",")
-			if first = strings.TrimSpace(first); strings.EqualFold(first, "https") || strings.EqualFold(first, "wss") {
+		for _, t := range tlsHeaders[n] {
+			if strings.EqualFold(h[i].Name, t.name) && t.says(h[i].Value) {
 				return true
 			}
-		case "forwarded": // RFC 7239, section 5.4
-			if strings.Contains(strings.ReplaceAll(strings.ToLower(value), `"`, ""), "proto=https") {
-				return true
-			}
-		case "x-forwarded-ssl", "front-end-https":
-			if strings.EqualFold(strings.TrimSpace(value), "on") {
-				return true
-			}
-		case "x-arr-ssl", "x-forwarded-client-cert", "x-client-verify":
-			return true
 		}
 	}
 	return false

@@ -42,20 +42,25 @@ Check that exp and nbf are verified in every service that reads the token, with 
 type clock struct {
 	ahead time.Duration
 	agree int
+	read  capture.Time // when it was last looked at
 }
 
 // confirmed is how many answers must agree on a large difference.
 const confirmed = 3
 
-// read takes the Date of an answer (RFC 9110, section 6.6.1), which has whole
-// seconds, unless a cache kept it.
-func (k *clock) read(x *exchange.Exchange) {
-	h := x.Response.Header
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil || x.Response.Start == 0 || h.Has("Age") || x.Response.Status == 304 {
+// see takes the Date of an answer (RFC 9110, section 6.6.1), which has whole
+// seconds, unless a cache kept it. Once it is sure it looks every second.
+func (k *clock) see(x *exchange.Exchange) {
+	h, at := x.Response.Header, x.Response.Start
+	if k.agree > confirmed && at >= k.read && at < k.read.Add(time.Second) {
 		return
 	}
-	ahead := capture.TimeOf(date).Sub(x.Response.Start)
+	k.read = at
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || at == 0 || h.Has("Age") || x.Response.Status == 304 {
+		return
+	}
+	ahead := capture.TimeOf(date).Sub(at)
 	if d := ahead - k.ahead; k.agree > 0 && d > -5*time.Second && d < 5*time.Second {
 		k.agree++
 		return
@@ -65,7 +70,7 @@ func (k *clock) read(x *exchange.Exchange) {
 
 func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 	k, _ := p.State().(*window.Cache[string, clock]).At(hostOf(p), p.Now())
-	k.read(x)
+	k.see(x)
 	if p.Outcome() != endpoint.Success || p.Login() != nil {
 		return
 	}

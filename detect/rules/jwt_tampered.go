@@ -2,6 +2,7 @@ package rules
 
 import (
 	"hash/fnv"
+	"io"
 	"strings"
 	"time"
 
@@ -60,9 +61,7 @@ func tampered(p *detect.Pass, x *exchange.Exchange) {
 		})
 	})
 	success := p.Outcome() == endpoint.Success
-	name := fnv.New64a()
-	name.Write([]byte(detect.Key(hostOf(p), p.Endpoint())))
-	at := name.Sum64() | 1
+	at := place(p)
 	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
 		if t.SignatureMissing() {
 			return // which is another finding
@@ -98,6 +97,16 @@ func tampered(p *detect.Pass, x *exchange.Exchange) {
 			}
 		})
 	})
+}
+
+// place is a hash of the endpoint's name.
+func place(p *detect.Pass) uint64 {
+	h := fnv.New64a()
+	for _, s := range [...]string{hostOf(p), p.Exchange().Request.Method, p.Template()} {
+		io.WriteString(h, s)
+		h.Write([]byte{0})
+	}
+	return h.Sum64() | 1
 }
 
 // eachHalf calls f with the halves of a token by which a change shows, and what
