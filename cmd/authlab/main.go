@@ -1,8 +1,9 @@
 // Command authlab makes captures, and holds authtap to what others see in
 // captures.
 //
-//	authlab pcap DIALOGUE OUT         makes a capture of a dialogue (see
-//	                                  package reassemblytest for the language)
+//	authlab pcap DIALOGUE OUT         makes a capture of a dialogue (the language
+//	                                  is that of packages reassemblytest and
+//	                                  detecttest)
 //	authlab truth FOLDER [AUTHTAP]    compares the exchanges that authtap
 //	                                  rebuilds with tshark's view of a folder
 //	                                  of captures
@@ -16,6 +17,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/detect/detecttest"
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
@@ -47,7 +49,7 @@ func writeCapture(script, out string) error {
 	if err != nil {
 		return err
 	}
-	d, err := reassemblytest.Parse(script, string(text), nil)
+	d, err := reassemblytest.Parse(script, string(text), detecttest.Funcs())
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ func TestMistakesSayWhere(t *testing.T) {
 		{name: "too many shards", args: []string{"--shards", "1025"}, want: `shards: 1025 is not between`},
 		{name: "too little memory", args: []string{"--memory", "1MiB"}, want: `memory: 1MiB is less than`},
 		{name: "no findings", args: []string{"--max-findings", "0"}, want: `max-findings: 0 is less`},
+		{name: "unknown store", args: []string{"--store", "mysql:x"}, want: `store: there is no kind "mysql"`},
+		{name: "password in a wrong place", args: []string{"--store", "user:secret@db"}, want: `store: there is no kind "user"`},
+		{name: "store without a place", args: []string{"--store", "sqlite"}, want: `store: sqlite: names no place`},
 		{name: "snap length", file: "snaplen: 10\n", want: `snaplen: 10 is not between`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,16 +20,18 @@ type Limit struct {
 	per   int64
 }
 
-// The limits by name, sorted.
+// The limits by name, sorted. Those over all shards are divided among them.
 var known = []Limit{
 	{Name: "body-bytes", Doc: "bytes kept of a body for inspection", fixed: 64 << 10},
-	{Name: "conversations", Doc: "TCP conversations known at a time, over all shards", share: 0.25, per: 400},
-	{Name: "decoded-bytes", Doc: "bytes that a compressed body may decompress to", fixed: 16 << 20},
+	{Name: "conversations", Doc: "TCP conversations known at a time, over all shards", share: 0.25, per: 160},
+	{Name: "decoded-bytes", Doc: "bytes that a compressed body may decompress to", fixed: 8 << 20},
+	{Name: "encoded-bytes", Doc: "bytes of a compressed body that are decompressed", fixed: 1 << 20},
 	{Name: "head-bytes", Doc: "bytes of a message's first line and header", fixed: 64 << 10},
-	{Name: "reassembly-bytes", Doc: "bytes that wait for missing ones and conversations, over all shards", share: 0.4, per: 1},
+	{Name: "message-bytes", Doc: "bytes of messages that are not complete or wait for their response, over all shards", share: 0.2, per: 1},
+	{Name: "reassembly-bytes", Doc: "bytes of conversations and of what waits for missing bytes, over all shards", share: 0.4, per: 1},
 	{Name: "store-queue", Doc: "findings that wait for the store", fixed: 10_000},
 	{Name: "stream-bytes", Doc: "bytes of one direction of a conversation that wait for missing ones", fixed: 1 << 20},
-	{Name: "window-keys", Doc: "keys of each sliding window", share: 0.1, per: 500},
+	{Name: "window-keys", Doc: "keys of each sliding window", share: 0.1, per: 1000},
 }
 
 // Limits holds what was set in the place of defaults.

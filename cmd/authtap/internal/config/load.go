@@ -94,6 +94,13 @@ func (s *Settings) check(detectors []detect.Detector) error {
 			return fmt.Errorf("there is no detector %q: authtap detectors lists them", name)
 		}
 	}
+	switch scheme, rest, _ := strings.Cut(s.Store, ":"); {
+	case s.Store == "none":
+	case !slices.Contains([]string{"sqlite", "clickhouse", "clickhouses"}, scheme):
+		return fmt.Errorf("store: there is no kind %q: it is sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, clickhouses:// the same with TLS, or none", scheme)
+	case rest == "":
+		return fmt.Errorf("store: %s: names no place", scheme)
+	}
 	switch {
 	case s.Shards < 0 || s.Shards > 1024:
 		return fmt.Errorf("shards: %d is not between 0 and 1024", s.Shards)

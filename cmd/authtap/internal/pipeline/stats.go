@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"fmt"
+	"reflect"
+
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly/decode"
 )
@@ -15,11 +18,28 @@ type Stats struct {
 	Streams         StreamStats
 }
 
-// StreamStats counts what the shards did.
-type StreamStats struct {
-	Exchanges uint64
+// add adds the counts of another shard.
+func (s *StreamStats) add(t *StreamStats) {
+	sum(reflect.ValueOf(s).Elem(), reflect.ValueOf(t).Elem())
 }
 
-func (s *StreamStats) add(t *StreamStats) {
-	s.Exchanges += t.Exchanges
+// sum adds b to a, which are of the same type: numbers, or structs and arrays
+// of them.
+func sum(a, b reflect.Value) {
+	switch a.Kind() {
+	case reflect.Struct:
+		for i := range a.NumField() {
+			sum(a.Field(i), b.Field(i))
+		}
+	case reflect.Array:
+		for i := range a.Len() {
+			sum(a.Index(i), b.Index(i))
+		}
+	case reflect.Uint64:
+		a.SetUint(a.Uint() + b.Uint())
+	case reflect.Int:
+		a.SetInt(a.Int() + b.Int())
+	default:
+		panic(fmt.Sprintf("statistics hold a %v", a.Type()))
+	}
 }

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+)
+
+func (p *program) configure() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Look at the configuration",
+		Args:  arguments(1, 1, "a command: check"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var live bool
+	check := &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration and print the limits",
+		Args:  arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := p.settings(cmd)
+			if err != nil {
+				return err
+			}
+			t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+			memory := budget(&s, live)
+			fmt.Fprintf(t, "memory\t%v\tbudget that the limits are shares of\n", memory)
+			fmt.Fprintf(t, "shards\t%d\tgoroutines that reassemble and parse\n", shards(&s))
+			fmt.Fprintf(t, "max-findings\t%d\tfindings held at a time\n", s.MaxFindings)
+			for _, k := range config.Known() {
+				fmt.Fprintf(t, "%s\t%d\t%s\n", k.Name, s.Limit(k.Name, memory), k.Doc)
+			}
+			return t.Flush()
+		},
+	}
+	check.Flags().BoolVar(&live, "live", false, "as for live capture")
+	flags(check, config.Stores|config.Reading|config.Judging|config.Live)
+	cmd.AddCommand(check)
+	return cmd
+}

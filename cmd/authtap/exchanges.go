@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+func (p *program) exchanges() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "exchanges FILE|DIR|-...",
+		Short: "Print the HTTP exchanges of capture files",
+		Long: `exchanges rebuilds the HTTP exchanges of capture files and prints a line of
+JSON for each, in the order in which they end. Values of credentials in the
+path and query are replaced by their masks.`,
+		Args: arguments(1, -1, "a capture file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.settings(cmd)
+			if err != nil {
+				return err
+			}
+			source, err := p.openFiles(args)
+			if err != nil {
+				return err
+			}
+			defer source.Close()
+			return p.printExchanges(cmd.Context(), s, source)
+		},
+	}
+	flags(cmd, config.Reading)
+	return cmd
+}
+
+// printExchanges prints a line for each exchange of a source.
+func (p *program) printExchanges(ctx context.Context, s config.Settings, source capture.Source) error {
+	var line lines
+	var buffer []byte
+	var names inputNames
+	out := bufio.NewWriterSize(p.stdout, 64<<10)
+	return runPipeline(ctx, p, task{settings: s, source: source}, pipeline.Options[rebuilt]{
+		NewInspect: func() func(*exchange.Exchange) rebuilt { return newMasker().rebuilt },
+		Take: func(r rebuilt) {
+			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))
+			out.Write(buffer) // the error stays with out until Mark
+		},
+		Mark: func(m pipeline.Mark) error {
+			if m.Last {
+				return out.Flush()
+			}
+			_, err := out.Write(nil)
+			return err
+		},
+	})
+}
+
+// rebuilt is an exchange with what is printed of its target.
+type rebuilt struct {
+	x           *exchange.Exchange
+	path, query string
+}
+
+// masker hides credentials in targets. Each shard has one.
+type masker struct {
+	finder *credential.Finder
+	probe  exchange.Exchange
+}
+
+func newMasker() *masker {
+	return &masker{finder: credential.NewFinder(credential.Options{CacheEntries: 64, CacheBytes: 64 << 10})}
+}
+
+// rebuilt shows the finder the target alone, also where the head is damaged:
+// better to hide too much than too little.
+func (m *masker) rebuilt(x *exchange.Exchange) rebuilt {
+	r := rebuilt{x: x}
+	r.path, r.query = x.PathQuery()
+	m.probe.Request = exchange.Message{Present: true, Method: x.Request.Method, Target: x.Request.Target}
+	found := m.finder.Find(&m.probe)
+	r.query = credential.MaskQuery(&found, r.query)
+	for i := range found.Request {
+		if part := found.Request[i].Place.Part; part == credential.InPath || part == credential.InUserinfo {
+			r.path = credential.MaskQuery(&found, r.path)
+			break
+		}
+	}
+	return r
+}
+
+// inputNames remembers the names of a source's inputs.
+type inputNames []string
+
+func (n *inputNames) of(source capture.Source, i int) string {
+	if i >= len(*n) {
+		*n = source.Inputs()
+	}
+	return (*n)[i]
+}

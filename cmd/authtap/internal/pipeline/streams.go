@@ -1,0 +1,48 @@
+package pipeline
+
+import (
+	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/exchange"
+	"github.com/authtap/authtap/reassembly/http1"
+	"github.com/authtap/authtap/reassembly/identify"
+)
+
+// Limits of what a shard keeps.
+type Limits struct {
+	Reassembly reassembly.Limits
+	HTTP1      http1.Limits
+}
+
+// StreamStats counts what the shards did.
+type StreamStats struct {
+	// Exchanges that were handed on.
+	Exchanges  uint64
+	Reassembly reassembly.Stats
+	Identify   identify.Stats
+	HTTP1      http1.Stats
+}
+
+// StreamsOf gives what a shard works with: an Assembler, and the parsers of
+// the protocols that there are.
+func StreamsOf(l Limits) func(emit func(*exchange.Exchange)) Streams {
+	return func(emit func(*exchange.Exchange)) Streams {
+		s := &streams{http1: http1.NewShard(l.HTTP1, emit)}
+		s.table = identify.New(identify.Limits{}, s.http1.Protocol())
+		s.assembler = reassembly.New(l.Reassembly, s.table.New)
+		return s
+	}
+}
+
+type streams struct {
+	assembler *reassembly.Assembler
+	table     *identify.Table
+	http1     *http1.Shard
+}
+
+func (s *streams) Segment(seg *reassembly.Segment) { s.assembler.Segment(seg) }
+func (s *streams) Tick(at reassembly.Origin)       { s.assembler.Tick(at.Time, at) }
+func (s *streams) Close(at reassembly.Origin)      { s.assembler.Shutdown(at) }
+
+func (s *streams) Stats() StreamStats {
+	return StreamStats{Reassembly: s.assembler.Stats(), Identify: s.table.Stats(), HTTP1: s.http1.Stats()}
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/rules"
+	"github.com/authtap/authtap/reassembly/exchange"
+	"github.com/authtap/authtap/store"
+)
+
+// judge reads a source, looks for attacks, and prints and stores the findings:
+// what replay and sniff have in common. A replay prints each finding once, at
+// the end, in its last version; live, each version is printed as it comes.
+func (p *program) judge(ctx context.Context, s config.Settings, source capture.Source, live bool) (err error) {
+	options, err := p.detection(&s, source, live)
+	if err != nil {
+		return err
+	}
+	sink, err := openStore(ctx, s.Store, false)
+	if err != nil {
+		return err
+	}
+	f := findings{most: s.MaxFindings, last: map[string]int{}, failOn: detect.Severity(s.FailOn)}
+	if live {
+		f.live = p.printing(s.Format)
+	} else {
+		f.print = func(list []detect.Finding) error { return p.printAll(s.Format, list) }
+	}
+	if sink != nil {
+		defer func() { err = errors.Join(err, sink.Close()) }()
+		f.batcher = store.NewBatcher(sink, p.batching(&s, live))
+	}
+	options.Emit = f.emit
+	engine, err := detect.NewEngine(options)
+	if err != nil {
+		return err
+	}
+
+	err = runPipeline(ctx, p, task{settings: s, source: source, live: live, bodies: true, counts: func(c *counts) {
+		c.engine(engine.Stats())
+		c.findings(&f)
+	}}, pipeline.Options[*detect.Inspection]{
+		NewInspect: func() func(*exchange.Exchange) *detect.Inspection {
+			return detect.NewInspector(options).Inspect
+		},
+		Take: engine.Exchange,
+		Mark: func(m pipeline.Mark) error {
+			if m.Last {
+				engine.Close()
+				return f.close()
+			}
+			engine.Mark(m.Clock)
+			return f.err
+		},
+	})
+	if !f.closed { // an error ended the run: keep what was found
+		f.err = nil
+		if closing := f.close(); errors.Is(err, syscall.EPIPE) {
+			err = closing // that nobody reads any more is no failure
+		}
+	}
+	if err == nil && f.met {
+		err = errFound
+	}
+	return err
+}
+
+// detection gives the engine's options.
+func (p *program) detection(s *config.Settings, source capture.Source, live bool) (detect.Options, error) {
+	memory := budget(s, live)
+	o := detect.Options{
+		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
+		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory),
+		Live: live, Settings: map[string]detect.Values{},
+	}
+	for _, d := range rules.All() {
+		if len(s.Only) > 0 && !slices.Contains(s.Only, d.Name) || slices.Contains(s.Disable, d.Name) {
+			continue
+		}
+		o.Detectors = append(o.Detectors, d)
+		if v := s.Detectors[d.Name]; len(v) > 0 {
+			o.Settings[d.Name] = v
+		}
+	}
+	if live && o.Sensor == "" {
+		o.Sensor, _ = os.Hostname()
+	}
+	key, err := p.key(s.KeyFile)
+	if err != nil {
+		return o, err
+	}
+	o.Key = credential.Key(key)
+	if o.Secrets, err = secrets(s.JWTSecrets); err != nil {
+		return o, err
+	}
+	var names inputNames
+	o.Input = func(i uint32) string { return names.of(source, int(i)) }
+	return o, nil
+}
+
+// secrets gives the candidates for weak signing secrets, those of the user's
+// file among them.
+func secrets(path string) (*credential.Secrets, error) {
+	if path == "" {
+		return credential.NewSecrets(nil)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the secrets to try: %w", err)
+	}
+	defer f.Close()
+	list, err := credential.NewSecrets(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return list, nil
+}
+
+// batching says how the store is written to.
+func (p *program) batching(s *config.Settings, live bool) store.BatcherOptions {
+	o := store.BatcherOptions{Queue: s.Limit("store-queue", 0)}
+	if live {
+		o.Every, o.Retry = time.Second, true
+		o.Failed = func(err error) { p.warn("the store does not take findings, will try again: %v", err) }
+	}
+	return o
+}
+
+// findings is what becomes of findings behind the engine.
+type findings struct {
+	live    store.Sink     // prints each version; nil in a replay
+	batcher *store.Batcher // nil without a store
+	err     error          // of printing or storing: ends the run
+	failOn  detect.Severity
+	met     bool // a finding is as severe as failOn
+	closed  bool
+
+	// In a replay: the last versions, by ID, how many there may be, and what
+	// prints them.
+	last   map[string]int
+	list   []detect.Finding
+	most   int
+	beyond uint64 // findings not printed
+	print  func([]detect.Finding) error
+}
+
+// emit takes a version of a finding.
+func (f *findings) emit(x detect.Finding) {
+	if f.err != nil {
+		return
+	}
+	if f.live != nil {
+		f.severity(x.Severity)
+		f.err = f.live.Write(context.Background(), []detect.Finding{x})
+	} else {
+		f.keep(x)
+	}
+	if f.batcher != nil {
+		f.err = errors.Join(f.err, f.batcher.Add(x))
+	}
+}
+
+func (f *findings) keep(x detect.Finding) {
+	i, ok := f.last[x.ID]
+	switch {
+	case ok:
+		f.list[i] = x
+	case len(f.list) < f.most:
+		f.last[x.ID] = len(f.list)
+		f.list = append(f.list, x)
+	case x.Version == 1:
+		f.severity(x.Severity)
+		f.beyond++
+	}
+}
+
+func (f *findings) severity(s detect.Severity) {
+	f.met = f.met || f.failOn != 0 && s >= f.failOn
+}
+
+// close stores what waits, and prints what a replay found.
+func (f *findings) close() error {
+	f.closed = true
+	err := f.err
+	if f.batcher != nil {
+		// A store that hangs does not hold the end up for ever.
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		err = errors.Join(err, f.batcher.Close(ctx))
+	}
+	if f.live != nil {
+		return errors.Join(err, f.live.Close())
+	}
+	slices.SortFunc(f.list, func(a, b detect.Finding) int {
+		return cmp.Or(cmp.Compare(a.FirstSeen, b.FirstSeen), cmp.Compare(a.ID, b.ID))
+	})
+	for i := range f.list {
+		f.severity(f.list[i].Severity)
+	}
+	if printing := f.print(f.list); !errors.Is(printing, syscall.EPIPE) {
+		err = errors.Join(err, printing)
+	}
+	return err
+}
+
+// findings adds what was printed and stored.
+func (c *counts) findings(f *findings) {
+	c.some(f.beyond, "findings not printed: more than --max-findings")
+	if f.batcher == nil {
+		return
+	}
+	b := f.batcher.Stats()
+	c.add(b.Stored, "rows stored")
+	c.some(b.Waiting, "rows waiting")
+	c.some(b.Lost, "rows lost")
+}
+
+// engine adds what the engine counted.
+func (c *counts) engine(s detect.Stats) {
+	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
+	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
+	c.some(s.Deferred, "guesses at secrets left out: too many at a time")
+}

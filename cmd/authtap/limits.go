@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/http1"
+)
+
+// limits gives the limits of one of n shards. Where nobody looks at bodies
+// none is kept.
+func limits(s *config.Settings, memory config.Size, bodies bool, n int) pipeline.Limits {
+	body := 1
+	if bodies {
+		body = s.Limit("body-bytes", memory)
+	}
+	return pipeline.Limits{
+		Reassembly: reassembly.Limits{
+			Flows:       max(1, s.Limit("conversations", memory)/n),
+			StreamBytes: s.Limit("stream-bytes", memory),
+			TotalBytes:  max(1, s.Limit("reassembly-bytes", memory)/n),
+		},
+		HTTP1: http1.Limits{
+			HeaderBytes:  s.Limit("head-bytes", memory),
+			BodyBytes:    body,
+			EncodedBytes: s.Limit("encoded-bytes", memory),
+			DecodedBytes: s.Limit("decoded-bytes", memory),
+			HeldBytes:    max(1, s.Limit("message-bytes", memory)/n),
+		},
+	}
+}

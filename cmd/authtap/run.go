@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+)
+
+// Budgets for memory where none is set.
+const (
+	budgetLive  config.Size = 512 << 20
+	budgetFiles config.Size = 192 << 20
+)
+
+// budget gives the budget for memory.
+func budget(s *config.Settings, live bool) config.Size {
+	switch {
+	case s.Memory > 0:
+		return s.Memory
+	case live:
+		return budgetLive
+	}
+	return budgetFiles
+}
+
+// shards gives the number of shards: as many as there are cores. The source
+// and the correlator take less than one between them, and where that is not
+// so the scheduler shares.
+func shards(s *config.Settings) int {
+	if s.Shards > 0 {
+		return s.Shards
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// useMemory tells the runtime how much it may take. A sixth of the budget is
+// left to what the runtime does not count, such as the program's own text.
+// Little survives on this path, so the collector may wait for long.
+func useMemory(b config.Size) {
+	debug.SetMemoryLimit(int64(b) / 6 * 5)
+	debug.SetGCPercent(400)
+}
+
+// openFiles opens capture files, and says what it passed over.
+func (p *program) openFiles(args []string) (*pcapfile.Source, error) {
+	source, err := pcapfile.Open(args, pcapfile.Options{Stdin: p.stdin})
+	if err != nil {
+		return nil, err
+	}
+	if others := source.Others(); len(others) > 0 {
+		p.warn("passed over %d files that are no captures, such as %s", len(others), others[0])
+	}
+	return source, nil
+}
+
+// task is what the commands that read traffic have in common.
+type task struct {
+	settings config.Settings
+	source   capture.Source
+	live     bool
+	// bodies says that bodies are looked at.
+	bodies bool
+	// counts adds to the statistics what stands behind the pipeline, where that
+	// is more than the exchanges.
+	counts func(*counts)
+}
+
+// runPipeline runs a task with what opt says of shards and correlator. It
+// tells damage as it is met and the statistics at the end.
+func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Options[R]) error {
+	memory := budget(&t.settings, t.live)
+	useMemory(memory)
+	usr1 := make(chan os.Signal, 1)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	defer signal.Stop(usr1)
+
+	bar := p.progress(&t)
+	failed := false
+	opt.Source, opt.Live, opt.Shards = t.source, t.live, shards(&t.settings)
+	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
+	opt.Failed = func(err error) {
+		failed = true
+		bar.clear()
+		p.warn("%v", err)
+	}
+	opt.Report = func() bool {
+		select {
+		case <-usr1:
+			return true
+		default:
+			return false
+		}
+	}
+	report := func(stats pipeline.Stats) {
+		var c counts
+		c.pipeline(&stats, t.live)
+		if t.counts != nil {
+			t.counts(&c)
+		} else {
+			c.add(stats.Streams.Exchanges, "exchanges")
+		}
+		c.print(p.stderr)
+	}
+	opt.Reported = report
+	stats, err := pipeline.Run(ctx, opt)
+	bar.close()
+	report(stats)
+	if err == nil && failed {
+		err = errTold
+	}
+	if err != nil && !errors.Is(err, errTold) {
+		err = fmt.Errorf("stopped after %d packets: %w", stats.Source.Packets, err)
+	}
+	return err
+}

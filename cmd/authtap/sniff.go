@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/live"
+	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+)
+
+func (p *program) sniff() *cobra.Command {
+	var (
+		list, unpromiscuous bool
+		most                uint64
+		write, filterFile   string
+	)
+	cmd := &cobra.Command{
+		Use:   "sniff -i INTERFACE... [FILTER]",
+		Short: "Watch network interfaces",
+		Long: `sniff looks for attacks in what network interfaces see, such as the mirror port
+of a switch. It needs CAP_NET_RAW:
+
+  sudo setcap cap_net_raw=ep $(command -v authtap)
+
+FILTER is an expression as for tcpdump. Each version of a finding is printed as
+it comes. SIGINT ends, SIGUSR1 prints statistics.`,
+		Example: `  authtap sniff -i eth1 tcp port 8080
+  authtap sniff -i eth1 -i eth2 --store clickhouse://authtap@db:9000/authtap`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if list {
+				return p.listInterfaces()
+			}
+			s, err := p.settings(cmd)
+			if err != nil {
+				return err
+			}
+			filter := strings.Join(args, " ")
+			switch {
+			case len(s.Interfaces) == 0:
+				return usageError{errors.New("no interface is given: -i INTERFACE, and -D lists them"), cmd.CommandPath()}
+			case filterFile != "" && filter != "":
+				return usageError{errors.New("a filter is given twice, as -F FILE and as arguments"), cmd.CommandPath()}
+			case write == "-":
+				return usageError{errors.New("-w: standard output is for findings; name a file"), cmd.CommandPath()}
+			case filterFile != "":
+				b, err := os.ReadFile(filterFile)
+				if err != nil {
+					return fmt.Errorf("cannot read the filter: %w", err)
+				}
+				filter = string(b)
+			}
+			c := copying{most: most, path: write, snap: int(s.SnapLen)}
+			if write != "" {
+				// Packets hold credentials.
+				if c.file, err = os.OpenFile(write, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+					return err
+				}
+			}
+			source, err := live.Open(live.Options{
+				Interfaces: s.Interfaces, BPF: filter, Promiscuous: !unpromiscuous,
+				SnapLen: int(s.SnapLen), BufferBytes: int(s.Buffer),
+			})
+			if err != nil {
+				return err
+			}
+			defer source.Close()
+			c.Source = source
+			p.warn("listening on %s", strings.Join(s.Interfaces, ", "))
+			err = p.judge(cmd.Context(), s, &c, true)
+			return errors.Join(err, c.close())
+		},
+	}
+	fs := cmd.Flags()
+	fs.BoolVarP(&list, "list-interfaces", "D", false, "list the interfaces, and end")
+	fs.Uint64VarP(&most, "count", "c", 0, "end after so many packets")
+	fs.StringVarP(&write, "write", "w", "", "also write the packets to a file")
+	fs.StringVarP(&filterFile, "filter-file", "F", "", "read the filter from a file")
+	fs.BoolVarP(&unpromiscuous, "no-promiscuous-mode", "p", false, "do not ask for packets of others")
+	flags(cmd, config.Stores|config.Reading|config.Judging|config.Live)
+	return cmd
+}
+
+// listInterfaces prints what can be captured from.
+func (p *program) listInterfaces() error {
+	all, err := live.Interfaces()
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, i := range all {
+		var what []string
+		if i.Up {
+			what = append(what, "up")
+		}
+		if i.Loopback {
+			what = append(what, "loopback")
+		}
+		for _, a := range i.Addresses {
+			what = append(what, a.String())
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", i.Name, strings.Join(what, " "), i.Description)
+	}
+	return t.Flush()
+}
+
+// copying is a source that ends after a number of packets and writes them to a
+// file on the way.
+type copying struct {
+	capture.Source
+	most, read uint64 // most 0: no end
+	path       string
+	snap       int
+	file       *os.File         // nil: none
+	writer     *pcapfile.Writer // from the first packet on, which brings the link type
+	err        error
+}
+
+// Next implements capture.Source.
+func (c *copying) Next(p *capture.Packet) error {
+	if c.err != nil || c.most > 0 && c.read == c.most {
+		return io.EOF
+	}
+	if err := c.Source.Next(p); err != nil {
+		return err
+	}
+	c.read++
+	if c.file == nil {
+		return nil
+	}
+	if c.writer == nil {
+		c.writer, c.err = pcapfile.NewWriter(c.file, p.Link, c.snap)
+	}
+	if c.err == nil {
+		c.err = c.writer.Write(p)
+	}
+	if c.err != nil {
+		c.err = fmt.Errorf("cannot write packets to %s: %w", c.path, c.err)
+		return io.EOF
+	}
+	return nil
+}
+
+// close ends the file, and gives the error that ended the source early.
+func (c *copying) close() error {
+	if c.err != nil || c.file == nil {
+		return c.err
+	}
+	var err error
+	if c.writer == nil {
+		c.writer, err = pcapfile.NewWriter(c.file, capture.LinkEthernet, c.snap)
+	}
+	if err == nil {
+		err = errors.Join(c.writer.Flush(), c.file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write packets to %s: %w", c.path, err)
+	}
+	return nil
+}

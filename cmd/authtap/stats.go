@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+	"github.com/authtap/authtap/reassembly/decode"
+)
+
+// counts are the lines of statistics that end a run, as tcpdump ends it.
+type counts struct{ lines []string }
+
+// add adds a line: a number and what it counts.
+func (c *counts) add(n uint64, what string) {
+	c.lines = append(c.lines, fmt.Sprintf("%d %s", n, what))
+}
+
+// some adds a line where the number is not zero.
+func (c *counts) some(n uint64, what string) {
+	if n > 0 {
+		c.add(n, what)
+	}
+}
+
+// print writes the lines.
+func (c *counts) print(w io.Writer) {
+	for _, l := range c.lines {
+		fmt.Fprintln(w, l)
+	}
+}
+
+// pipeline adds what source, decoder and shards counted.
+func (c *counts) pipeline(s *pipeline.Stats, live bool) {
+	c.add(s.Source.Packets, "packets read")
+	if live {
+		c.add(s.Source.KernelDropped, "packets dropped by the kernel")
+		c.some(s.Source.InterfaceDropped, "packets dropped by the interface")
+	}
+	c.decode(&s.Decode)
+	c.some(s.Backward, "packets older than the one before")
+	c.some(s.Leaps, "packets more than a day ahead of the others")
+	c.streams(&s.Streams)
+}
+
+// streams adds what was missing, and the bounds that were met.
+func (c *counts) streams(s *pipeline.StreamStats) {
+	r, h := &s.Reassembly, &s.HTTP1
+	c.some(r.Duplicate, "segments captured twice")
+	c.some(r.Conflicts, "segments sent again with other content")
+	c.some(r.Gap, "bytes missing in conversations")
+	c.some(r.OneSided, "conversations of which one side is missing")
+	c.some(h.Unanswered, "requests without their response")
+	c.some(h.Orphaned, "responses without their request")
+	c.some(r.HolesStream+r.HolesTotal, "holes given up for want of memory")
+	c.some(r.EvictedHalfOpen+r.EvictedIdle+r.EvictedActive, "conversations closed early for want of memory")
+	c.some(h.HeadsOver, "heads longer than --limits head-bytes")
+	c.some(h.EncodedOver+h.DecodedOver, "bodies too long to be decoded")
+	c.some(h.Refused, "pieces of bodies not kept for want of memory")
+	c.some(h.PendingOver, "requests given up behind too many unanswered ones")
+}
+
+// decode adds the packets without a segment, and why.
+func (c *counts) decode(s *decode.Stats) {
+	var total uint64
+	var why []string
+	for r, n := range s.Packets {
+		if r := decode.Reason(r); r != decode.Segment && n > 0 {
+			total += n
+			why = append(why, fmt.Sprintf("%d %v", n, r))
+		}
+	}
+	if total > 0 {
+		c.add(total, "packets not decoded: "+strings.Join(why, ", "))
+	}
+	c.some(s.Cut, "packets cut by the snap length")
+}
