@@ -104,10 +104,10 @@ func moment(s string) (time.Time, error) {
 }
 
 func token(header map[string]any, alg, secret string, claims map[string]any) (string, error) {
-	h := maps.Clone(header)
-	h["alg"] = alg
-	if alg == "" {
-		delete(h, "alg")
+	h := map[string]any{}
+	maps.Copy(h, header)
+	if alg != "" {
+		h["alg"] = alg
 	}
 	part := func(v map[string]any) string {
 		b, err := json.Marshal(v)

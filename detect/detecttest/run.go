@@ -92,7 +92,17 @@ func (c *Case) run(t *testing.T, archive *txtar.Archive, d *detect.Detector, all
 		t.Error("a positive case without a finding")
 	}
 	if c.Kind == "positive" || c.Kind == "damaged" {
-		Damaged(t, dialogue.Packets(), o, findings)
+		n := seeds
+		if testing.Short() {
+			n = 3
+		}
+		wrong, err := Damaged(dialogue.Packets(), o, findings, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range wrong {
+			t.Error(w)
+		}
 	}
 }
 
@@ -132,41 +142,45 @@ func (c *Case) rewrite(archive *txtar.Archive, findings []detect.Finding) {
 // seeds of losses that each positive case is run with.
 const seeds = 20
 
-// Damaged replays packets in the ways in which captures are damaged, and fails
-// the test when a finding is then called accepted that is not so in whole.
-func Damaged(t *testing.T, packets []reassemblytest.Packet, o detect.Options, whole []detect.Finding) {
-	t.Helper()
+// Damaged replays packets in the ways in which captures are damaged, and tells
+// what is then called accepted that is not so in whole.
+func Damaged(packets []reassemblytest.Packet, o detect.Options, whole []detect.Finding, seeds int) ([]string, error) {
 	accepted := map[string]bool{}
 	for i := range whole {
 		if whole[i].Verdict == detect.Accepted {
 			accepted[whole[i].Detector+" "+whole[i].DedupeKey] = true
 		}
 	}
-	check := func(how string, damaged []reassemblytest.Packet) {
-		t.Helper()
-		findings, err := Replay(damaged, o)
+	type variant struct {
+		how     string
+		packets []reassemblytest.Packet
+	}
+	variants := []variant{
+		{"nothing from the server", reassemblytest.DropDirection(packets, true)},
+		{"nothing from the client", reassemblytest.DropDirection(packets, false)},
+		{"without handshakes", reassemblytest.WithoutHandshake(packets)},
+		{"begun after a third", reassemblytest.Midstream(packets, len(packets)/3)},
+		{"all packets twice", reassemblytest.Duplicate(packets, 1, 1)},
+		{"some packets twice", reassemblytest.Duplicate(packets, 0.3, 1)},
+		{"out of order", reassemblytest.Jitter(packets, 4, 1)},
+		{"cut to 96 bytes", reassemblytest.Snap(packets, 96)},
+	}
+	for seed := range seeds {
+		variants = append(variants, variant{
+			fmt.Sprintf("5 %% lost, seed %d", seed), reassemblytest.Drop(packets, 0.05, uint64(seed)),
+		})
+	}
+	var wrong []string
+	for _, v := range variants {
+		findings, err := Replay(v.packets, o)
 		if err != nil {
-			t.Fatalf("%s: %v", how, err)
+			return nil, fmt.Errorf("%s: %w", v.how, err)
 		}
 		for i := range findings {
 			if f := &findings[i]; f.Verdict == detect.Accepted && !accepted[f.Detector+" "+f.DedupeKey] {
-				t.Errorf("%s: %s", how, line(f, []string{"key", "status", "credential"}))
+				wrong = append(wrong, v.how+": "+line(f, []string{"key", "status", "credential"}))
 			}
 		}
 	}
-	few := seeds
-	if testing.Short() {
-		few = 3
-	}
-	for seed := range uint64(few) {
-		check(fmt.Sprintf("5 %% lost, seed %d", seed), reassemblytest.Drop(packets, 0.05, seed))
-	}
-	check("nothing from the server", reassemblytest.DropDirection(packets, true))
-	check("nothing from the client", reassemblytest.DropDirection(packets, false))
-	check("without handshakes", reassemblytest.WithoutHandshake(packets))
-	check("begun after a third", reassemblytest.Midstream(packets, len(packets)/3))
-	check("all packets twice", reassemblytest.Duplicate(packets, 1, 1))
-	check("some packets twice", reassemblytest.Duplicate(packets, 0.3, 1))
-	check("out of order", reassemblytest.Jitter(packets, 4, 1))
-	check("cut to 96 bytes", reassemblytest.Snap(packets, 96))
+	return wrong, nil
 }

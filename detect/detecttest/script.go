@@ -158,19 +158,16 @@ func line(f *detect.Finding, names []string) string {
 func names(want string) []string {
 	var out []string
 	quoted, start := false, 0
-	for i := range len(want) {
-		switch want[i] {
-		case '"':
+	for i := 0; i < len(want); i++ {
+		switch c := want[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
 			quoted = !quoted
-		case '\\':
-		case ' ':
-			if !quoted {
-				start = i + 1
-			}
-		case '=':
-			if !quoted {
-				out = append(out, want[start:i])
-			}
+		case c == ' ' && !quoted:
+			start = i + 1
+		case c == '=' && !quoted:
+			out = append(out, want[start:i])
 		}
 	}
 	return out

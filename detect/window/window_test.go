@@ -100,7 +100,7 @@ func TestManyEventsAreCountedClosely(t *testing.T) {
 		pace := rapid.Int64Range(int64(time.Millisecond), int64(3*time.Second)).Draw(t, "pace")
 		values := rapid.Uint64Range(1, 3000).Draw(t, "values")
 		seed := rapid.Uint64().Draw(t, "seed")
-		for i := range rapid.IntRange(129, 3000).Draw(t, "events") {
+		for i := range rapid.IntRange(129, 1500).Draw(t, "events") {
 			clock = clock.Add(time.Duration(pace))
 			x := spread(0, seed+uint64(i))
 			e := Event{Time: clock, Class: Class(x >> 60 % 2), Fields: [Fields]uint64{1 + x>>8%values}}
