@@ -1,440 +1,485 @@
 package http1
 
 import (
-	"bytes"
-
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
+	"github.com/authtap/authtap/reassembly/identify"
 )
 
-// conn is one conversation.
+// conn parses one conversation. It is what an idle one costs; what is under
+// way is in live.
 type conn struct {
-	shard  *Shard
-	start  *reassembly.Start
-	half   [2]half
-	queue  *queue // nil while nothing waits
-	client reassembly.Direction
-	flags  flags
+	shard *Shard
+	start *reassembly.Start
+	rest  reassembly.Parser // what comes after HTTP; nil: nobody wants it
+	live  *live             // nil between messages
+	// next is, by direction, the number behind the last byte, when heard.
+	next [2]uint32
+	// turn and turnAck say what the server's stream shows of the client's
+	// before the next response: see turn.
+	turnAck uint32
+	// answered is the end of the last paired response, when answeredKnown.
+	answered uint32
+	flags    flags
+	turn     turn
+	client   reassembly.Direction // when rolesKnown
+	idle     [2]state             // by direction, while live is nil
 }
 
-type flags uint8
+type flags uint16
 
 const (
 	rolesKnown flags = 1 << iota
-	inStep           // both directions are known from their first byte on
-	midstream        // the beginning was not captured
-	pipelines        // the client was seen to pipeline
-	opaque           // the connection left HTTP
-	endedA
-	endedB
+	rolesShown       // both sides did what their roles want
+	clientInStep
+	serverInStep
+	clientHidden // the client sent bytes that are not known: they may hold requests
+	clientSpoke  // bytes of the client were seen
+	gapSeen
+	pipelines // the client sent a request before it had the answer to another
+	answeredKnown
+	gone  // the connection left HTTP
+	heard // shifted by direction: next is known
+	_     // the other direction's
+)
+
+func (p *conn) is(f flags) bool { return p.flags&f != 0 }
+
+func (p *conn) heard(d reassembly.Direction) bool { return p.is(heard << d) }
+
+func (p *conn) isClient(d reassembly.Direction) bool { return p.is(rolesKnown) && d == p.client }
+func (p *conn) isServer(d reassembly.Direction) bool { return p.is(rolesKnown) && d != p.client }
+
+// live is what a conversation has while something is under way in it.
+type live struct {
+	half [2]half // by direction
+	// requests that are not answered to the end, in the order in which they
+	// came, and responses of which the request is not known.
+	requests, responses []*slot
+}
+
+// state is where a direction stands.
+type state uint8
+
+const (
+	between   state = iota // before a message
+	inHead                 // of a message or, with trailing, of a chunked body
+	inContent              // remain bytes to come
+	inSize                 // in the digits of a chunk's size
+	inExtension
+	inChunk // remain bytes to come
+	inChunkEnd
+	inTrailer
+	untilEnd // everything is content
+	lost     // not known where the next message begins
+	over     // the direction has ended
 )
 
 // half is one direction.
 type half struct {
 	state state
-	msg   *message // the one being read
+	// Of the message under way:
+	damage exchange.Damage
+	// uncertain: it may have no content after all (the response to a HEAD that
+	// is not known). withheld: its content may not come (the server did not
+	// wait for it). ambiguous: others may see another end of it.
+	uncertain, withheld, ambiguous bool
+	cr                             bool // the last byte was a CR that may end a line
+	digits                         uint8
+	at                             reassembly.Origin // of its first byte
+	seq, ack                       uint32            // likewise
+	hasAck                         bool
+	slot                           *slot
+	scan                           scanner
+	buf                            []byte // the beginning of a head or trailer
+	remain                         uint64
+	extension                      int
+	body                           body
 }
 
-type state uint8
-
-const (
-	between   state = iota // at the beginning of a message
-	inHead                 // msg.head collects
-	inBody                 // msg.remain bytes of content follow
-	toClose                // content up to the end of the connection
-	inSize                 // a chunk-size line follows
-	inChunk                // msg.remain bytes of a chunk follow
-	afterData              // the line end behind a chunk follows
-	inTrailer              // msg.head collects the trailer
-	lost                   // out of step: wait for a first line
-)
-
-// message is a message while it is read.
-type message struct {
-	exchange.Message
-	origin    reassembly.Origin
-	seq       uint32 // of its first byte
-	ack       uint32 // of the segment that it began in
-	hasAck    bool
-	request   bool
-	keepAlive bool
-	done      bool // read to its end
-	proto     exchange.Protocol
-	remain    int64
-	head      []byte
-	codings   []coding
-	coded     []byte // content as sent, when codings are to be undone
-	wire      int64  // content bytes as sent, transfer coding undone
-	noDecode  bool
-	held      int
-	flags     exchange.Flags
-}
-
-// waiting is a request with what is known of its response.
-type waiting struct {
-	req, resp *message
-	end       uint32 // sequence number behind the request, once it is done
-	expect    uint32 // where its response begins, by what the client had read
-	hasExpect bool
-	proved    bool
-}
-
-type queue struct{ list []*waiting }
-
-// Feed takes the next chunk of one direction.
-func (c *conn) Feed(k *reassembly.Chunk) {
-	if c.flags&opaque != 0 {
-		c.shard.stats.Opaque += uint64(len(k.Bytes))
-		return
-	}
-	h := &c.half[k.Dir]
-	if k.Gap > 0 {
-		c.gap(h, k)
-	}
-	if k.Conflict {
-		c.conflicts(h, k.Dir == c.client)
-	}
-	if len(k.Bytes) == 0 {
-		return
-	}
-	if h.state == lost && !c.resume(h, k) {
-		c.shard.stats.Skipped += uint64(len(k.Bytes))
-		return
-	}
-	for b, seq := k.Bytes, k.Seq; len(b) > 0; {
-		n := c.step(h, k, b, seq)
-		if c.flags&opaque != 0 {
-			c.shard.stats.Opaque += uint64(len(b) - n)
-			return
-		}
-		if h.state == lost {
-			c.shard.stats.Skipped += uint64(len(b) - n)
-			return
-		}
-		b, seq = b[n:], seq+uint32(n)
+func (p *conn) open() {
+	if p.live == nil {
+		p.live = p.shard.newLive()
+		p.live.half[0].state = p.idle[0]
+		p.live.half[1].state = p.idle[1]
 	}
 }
 
-// conflicts marks the message that is being read, or the last one that was and
-// still waits: what was sent twice with different content may be of the past.
-func (c *conn) conflicts(h *half, client bool) {
-	if h.msg != nil {
-		h.msg.Damage |= exchange.Conflicting
+// close gives live back when nothing is under way.
+func (p *conn) close() {
+	l := p.live
+	if l == nil || len(l.requests) > 0 || len(l.responses) > 0 {
 		return
 	}
-	if c.queue == nil {
-		return
-	}
-	for i := len(c.queue.list) - 1; i >= 0; i-- {
-		w := c.queue.list[i]
-		if client {
-			w.req.Damage |= exchange.Conflicting
-			return
-		}
-		if w.resp != nil {
-			w.resp.Damage |= exchange.Conflicting
+	for d := range l.half {
+		if h := &l.half[d]; h.slot != nil || h.state != between && h.state != lost && h.state != over {
 			return
 		}
 	}
+	p.idle = [2]state{l.half[0].state, l.half[1].state}
+	p.live = nil
+	p.shard.freeLive(l)
 }
 
-// resume takes a direction up again where a chunk begins with a first line.
-func (c *conn) resume(h *half, k *reassembly.Chunk) bool {
-	req, resp := LikeRequest(k.Bytes) >= 2, LikeResponse(k.Bytes) >= 2
-	if c.flags&rolesKnown == 0 {
-		switch {
-		case req:
-			c.client = k.Dir
-		case resp:
-			c.client = k.Dir.Reverse()
+// ended reports whether nothing comes any more from direction d.
+func (p *conn) ended(d reassembly.Direction) bool {
+	if p.live != nil {
+		return p.live.half[d].state == over
+	}
+	return p.idle[d] == over
+}
+
+// Feed takes the next bytes, or a gap, of one direction.
+func (p *conn) Feed(c *reassembly.Chunk) {
+	d, n := c.Dir, len(c.Bytes)
+	if p.is(gone) {
+		p.handOn(c, 0)
+		return
+	}
+	switch {
+	case n > 0 && p.live == nil && p.idle[d] == lost && !p.resumes(c):
+		p.skip(c, 0)
+	case n > 0:
+		p.open()
+		p.bytes(c)
+		if p.isClient(d) {
+			p.flags |= clientSpoke
+		}
+	case c.Gap > 0:
+		p.open()
+		p.gap(c)
+	case c.Conflict && p.live != nil:
+		p.conflict(d)
+	}
+	p.next[d] = c.Seq + uint32(n) + uint32(c.Gap)
+	p.flags |= heard << d
+	if p.live != nil {
+		p.sweep(c.Origin)
+		p.close()
+	}
+}
+
+// End ends a direction.
+func (p *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
+	if p.is(gone) || p.ended(d) {
+		return
+	}
+	p.open()
+	h := &p.live.half[d]
+	end := point{seq: p.next[d], at: at}
+	switch h.state {
+	case lost, over:
+	case between:
+		p.forsake(h, at)
+	case inHead:
+		p.cutHead(h, exchange.Cut, end)
+	case untilEnd:
+		// RFC 9112, section 8: whole only if the connection was closed in order.
+		if why != reassembly.EndFIN {
+			h.damage |= exchange.Cut
+		}
+		p.finish(h, nil, end)
+	default:
+		h.damage |= exchange.Cut
+		p.finish(h, nil, end)
+	}
+	h.state = over
+	p.sweep(at)
+	p.close()
+}
+
+// bytes goes through a chunk.
+func (p *conn) bytes(c *reassembly.Chunk) {
+	h := &p.live.half[c.Dir]
+	if c.Conflict {
+		p.conflict(c.Dir)
+	}
+	for at := 0; at < len(c.Bytes); {
+		switch h.state {
+		case between:
+			at = p.first(h, c, at)
+		case inHead:
+			at = p.headBytes(h, c, at)
+		case inContent:
+			at = p.content(h, c, at)
+		case untilEnd:
+			if p.absent(h, c, at) {
+				continue
+			}
+			h.body.add(p.shard, c.Bytes[at:])
+			at = len(c.Bytes)
+		case lost:
+			if at == 0 && p.resumes(c) {
+				p.resume(h, c)
+				continue
+			}
+			p.skip(c, at)
+			at = len(c.Bytes)
+		case over:
+			p.shard.stats.Skipped += uint64(len(c.Bytes) - at)
+			at = len(c.Bytes)
 		default:
-			return false
+			at = p.chunked(h, c, at)
 		}
-		c.flags |= rolesKnown
+		if p.is(gone) {
+			p.handOn(c, at)
+			return
+		}
 	}
-	if k.Dir == c.client && !req || k.Dir != c.client && !resp {
+}
+
+// first looks at the first byte of a message.
+func (p *conn) first(h *half, c *reassembly.Chunk, at int) int {
+	b := c.Bytes[at:]
+	if b[0] == '\r' || b[0] == '\n' {
+		return at + 1 // RFC 9112, section 2.2: empty lines before a message
+	}
+	request := p.isClient(c.Dir)
+	if request && !isToken(b[0]) || !request && !startsLike(b, "HTTP/") {
+		p.lose(h, c.Dir, c.Origin)
+		return at
+	}
+	h.state = inHead
+	h.at, h.seq, h.ack, h.hasAck = c.Origin, c.Seq+uint32(at), c.Ack, c.HasAck
+	if c.Conflict {
+		h.damage |= exchange.Conflicting
+	}
+	if request {
+		p.begin(h, at == 0 && !p.heard(c.Dir))
+	}
+	return at
+}
+
+// content takes in content of known length.
+func (p *conn) content(h *half, c *reassembly.Chunk, at int) int {
+	if p.withholds(h, c, at) || p.absent(h, c, at) {
+		return at
+	}
+	b := c.Bytes[at:]
+	if uint64(len(b)) < h.remain {
+		h.remain -= uint64(len(b))
+		h.body.add(p.shard, b)
+		return len(c.Bytes)
+	}
+	at += int(h.remain)
+	p.finish(h, b[:h.remain], pointAt(c, at))
+	return at
+}
+
+// withholds reports whether the client goes on without the content that it
+// announced, since it was told not to send it (RFC 9110, section 10.1.1). The
+// server may take what comes for content all the same.
+func (p *conn) withholds(h *half, c *reassembly.Chunk, at int) bool {
+	if !h.withheld {
 		return false
 	}
-	c.shard.stats.Resumed++
-	h.state = between
+	h.withheld = false
+	if at > 0 || LikeRequest(c.Bytes) != identify.Certain {
+		return false
+	}
+	h.damage |= exchange.Cut
+	p.finish(h, nil, pointAt(c, at))
+	p.flags &^= clientInStep
 	return true
 }
 
-// gap takes note that bytes are missing.
-func (c *conn) gap(h *half, k *reassembly.Chunk) {
-	m := h.msg
-	switch h.state {
-	case lost:
+// absent reports whether content that was to come is not there: the response
+// was to a HEAD that is not known, and another one follows.
+func (p *conn) absent(h *half, c *reassembly.Chunk, at int) bool {
+	if !h.uncertain {
+		return false
+	}
+	h.uncertain = false
+	if LikeResponse(c.Bytes[at:]) != identify.Certain {
+		return false
+	}
+	end := pointAt(c, at)
+	end.hasAck = false // that of the chunk before it
+	p.finish(h, nil, end)
+	return true
+}
+
+// conflict marks what the bytes of direction d that arrived twice may belong
+// to: the message under way and those of which the exchange is not over.
+func (p *conn) conflict(d reassembly.Direction) {
+	h := &p.live.half[d]
+	if h.state != between && h.state != lost && h.state != over {
+		h.damage |= exchange.Conflicting
+	}
+	if p.isClient(d) {
+		for _, s := range p.live.requests {
+			if s.x != nil && s.x.Request.Present {
+				s.x.Request.Damage |= exchange.Conflicting
+			}
+		}
 		return
-	case inBody, toClose, inChunk:
-		m.Damage |= exchange.BodyGap
-		if len(m.codings) > 0 {
-			m.noDecode = true
-		}
-		if h.state == toClose {
-			m.wire += int64(k.Gap)
-			return
-		}
-		if k.Gap <= uint64(m.remain) {
-			m.wire += int64(k.Gap)
-			m.remain -= int64(k.Gap)
-			switch {
-			case m.remain > 0:
-			case h.state == inChunk:
-				h.state = afterData
-			default:
-				c.finish(h, k.Origin, k.Seq+uint32(k.Gap))
+	}
+	for _, list := range [][]*slot{p.live.requests, p.live.responses} {
+		for _, s := range list {
+			if s.x != nil && s.x.Response.Present {
+				s.x.Response.Damage |= exchange.Conflicting
 			}
-			return
 		}
-		m.wire += m.remain
-		if h.state == inBody {
-			// The content ends within the gap; what else is in there is not known.
-			c.finish(h, k.Origin, k.Seq+uint32(m.remain))
-			m = nil
-		}
-	case inHead:
-		// A head with a hole is not believed.
-		c.shard.drop(m)
-		h.msg, m = nil, nil
-	case inSize, afterData, inTrailer:
-		m.Damage |= exchange.BodyGap
 	}
-	if m != nil {
-		c.finish(h, k.Origin, k.Seq)
-	}
-	c.lose(h)
 }
 
-// lose puts a direction out of step, and with it pairing by order.
-func (c *conn) lose(h *half) {
-	h.state = lost
-	c.flags &^= inStep
-	c.shard.stats.Lost++
-}
-
-// step reads some of b, at least one byte, and returns how many.
-func (c *conn) step(h *half, k *reassembly.Chunk, b []byte, seq uint32) int {
-	m := h.msg
+// gap takes in that bytes are missing.
+func (p *conn) gap(c *reassembly.Chunk) {
+	h := &p.live.half[c.Dir]
+	p.flags |= gapSeen
+	end := point{seq: c.Seq, at: c.Origin}
 	switch h.state {
-	case between:
-		n := 0
-		for n < len(b) && (b[n] == '\r' || b[n] == '\n') { // RFC 9112, section 2.2
-			n++
+	case over:
+		return
+	case untilEnd:
+		if !h.uncertain {
+			h.damage |= exchange.BodyGap
+			h.body.gap(c.Gap)
+			return
 		}
-		if n == len(b) {
-			return n
+		h.damage |= exchange.BodyGap
+		p.finish(h, nil, end)
+	case inContent, inChunk:
+		h.damage |= exchange.BodyGap
+		if h.uncertain || h.withheld {
+			p.finish(h, nil, end)
+			break
 		}
-		return n + c.begin(h, k, b[n:], seq+uint32(n))
-	case inHead, inTrailer:
-		return c.more(h, k, b, seq)
-	case inBody:
-		n := int(min(int64(len(b)), m.remain))
-		c.shard.content(m, b[:n])
-		if m.remain -= int64(n); m.remain == 0 {
-			c.finish(h, k.Origin, seq+uint32(n))
-		}
-		return n
-	case toClose:
-		c.shard.content(m, b)
-		return len(b)
-	case inSize:
-		return c.chunkSize(h, k, b, seq)
-	case inChunk:
-		n := int(min(int64(len(b)), m.remain))
-		c.shard.content(m, b[:n])
-		if m.remain -= int64(n); m.remain == 0 {
-			h.state = afterData
-		}
-		return n
-	case afterData: // RFC 9112, section 7.1: CRLF behind the data
-		switch b[0] {
-		case '\r':
-			return 1
-		case '\n':
-			h.state = inSize
-			return 1
-		}
-		m.Damage |= exchange.Malformed
-		h.state = inSize
-		return c.chunkSize(h, k, b, seq)
-	}
-	return len(b)
-}
-
-// headEnd gives the length of a head with the empty line behind it, looking
-// from offset on; 0 where it is not there yet.
-func headEnd(b []byte, from int) int {
-	for i := max(from, 0); i < len(b); {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return 0
-		}
-		i += n + 1
-		if i < len(b) && b[i] == '\n' {
-			return i + 1
-		}
-		if i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
-			return i + 2
-		}
-	}
-	return 0
-}
-
-// begin starts a message with its first byte.
-func (c *conn) begin(h *half, k *reassembly.Chunk, b []byte, seq uint32) int {
-	if c.flags&rolesKnown == 0 {
-		c.flags |= rolesKnown
-		c.client = k.Dir
-		if LikeResponse(b) >= 2 {
-			c.client = k.Dir.Reverse()
-		}
-	}
-	m := c.shard.newMessage()
-	m.origin, m.seq, m.ack, m.hasAck, m.request = k.Origin, seq, k.Ack, k.HasAck, k.Dir == c.client
-	m.Start = k.Origin.Time
-	if k.Conflict {
-		m.Damage |= exchange.Conflicting
-	}
-	h.msg = m
-	if n := headEnd(b, 0); n > 0 && n <= c.shard.limits.HeaderBytes {
-		c.head(h, k, b[:n], seq+uint32(n))
-		return n
-	}
-	// Something that cannot be a first line is not collected as one.
-	like := LikeRequest
-	if !m.request {
-		like = LikeResponse
-	}
-	if like(b) == 0 {
-		h.msg = nil
-		c.lose(h)
-		return 0
-	}
-	h.state = inHead
-	return c.more(h, k, b, seq)
-}
-
-// more collects a head or a trailer that comes in pieces.
-func (c *conn) more(h *half, k *reassembly.Chunk, b []byte, seq uint32) int {
-	m, s := h.msg, c.shard
-	had := len(m.head)
-	room := s.limits.HeaderBytes - had
-	take := b[:min(len(b), room)]
-	m.head = append(m.head, take...)
-	s.hold(m, len(take))
-	from := had - 3
-	if h.state == inTrailer && had < 3 && trailerEmpty(m.head) > 0 {
-		n := trailerEmpty(m.head)
-		m.head = m.head[:0]
-		c.finish(h, k.Origin, seq+uint32(n-had))
-		return n - had
-	}
-	if n := headEnd(m.head, from); n > 0 {
-		used := n - had
-		if h.state == inTrailer {
-			m.Trailer, _ = parseFields(string(m.head[:n]))
-			c.finish(h, k.Origin, seq+uint32(used))
-		} else {
-			head := m.head[:n]
-			m.head = nil
-			c.head(h, k, head, seq+uint32(used))
-		}
-		return used
-	}
-	if len(take) < len(b) || room == 0 {
-		s.stats.HeadsOver++
-		if h.state == inTrailer {
-			m.Damage |= exchange.Cut
-			c.finish(h, k.Origin, seq)
-		} else {
-			s.drop(m)
-			h.msg = nil
-		}
-		c.lose(h)
-		return len(take)
-	}
-	return len(take)
-}
-
-// trailerEmpty gives the length of an empty trailer: the line end alone.
-func trailerEmpty(b []byte) int {
-	switch {
-	case len(b) >= 1 && b[0] == '\n':
-		return 1
-	case len(b) >= 2 && b[0] == '\r' && b[1] == '\n':
-		return 2
-	}
-	return 0
-}
-
-// chunkSize reads a chunk-size line (RFC 9112, section 7.1), which may come in
-// pieces.
-func (c *conn) chunkSize(h *half, k *reassembly.Chunk, b []byte, seq uint32) int {
-	m := h.msg
-	n := bytes.IndexByte(b, '\n')
-	line := b
-	used := len(b)
-	if n >= 0 {
-		line, used = b[:n], n+1
-	}
-	if len(m.head)+len(line) > maxChunkLine {
-		m.Damage |= exchange.Malformed
-		c.finish(h, k.Origin, seq)
-		c.lose(h)
-		return 0
-	}
-	if n < 0 || len(m.head) > 0 {
-		m.head = append(m.head, line...)
-		line = m.head
-	}
-	if n < 0 {
-		return used
-	}
-	size, ok := parseChunkSize(line)
-	m.head = m.head[:0]
-	switch {
-	case !ok:
-		m.Damage |= exchange.Malformed
-		c.finish(h, k.Origin, seq)
-		c.lose(h)
-		return 0
-	case size == 0:
-		h.state = inTrailer
-	default:
-		m.remain = size
-		h.state = inChunk
-	}
-	return used
-}
-
-const maxChunkLine = 4 << 10
-
-// End takes note that a direction, or all, is over.
-func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
-	h := &c.half[d]
-	if m := h.msg; m != nil {
+		n := min(c.Gap, h.remain)
+		h.body.gap(n)
+		h.remain -= n
+		end.seq += uint32(n)
+		end.exact = true
 		switch {
-		case h.state == inHead:
-			c.shard.drop(m)
-			h.msg = nil
-		default:
-			if h.state != toClose || why != reassembly.EndFIN {
-				m.Damage |= exchange.Cut
+		case h.remain > 0:
+			return
+		case h.state == inContent:
+			p.finish(h, nil, end)
+			if n == c.Gap {
+				return
 			}
-			c.finish(h, at, m.seq+uint32(m.wire))
+		case n == c.Gap:
+			h.state = inChunkEnd
+			return
+		default:
+			end.exact = false
+			p.finish(h, nil, end)
 		}
+	case between:
+		p.forsake(h, c.Origin)
+	case inHead:
+		p.cutHead(h, exchange.HeadGap, end)
+	case inSize, inExtension, inChunkEnd, inTrailer:
+		h.damage |= exchange.BodyGap
+		p.finish(h, nil, end)
 	}
-	h.state = lost
-	if d == reassembly.AtoB {
-		c.flags |= endedA
+	if p.isServer(c.Dir) {
+		p.turn = turnUnknown
+	}
+	if h.state != lost {
+		p.lose(h, c.Dir, c.Origin)
+	} else if p.isClient(c.Dir) {
+		p.flags |= clientHidden
+	}
+}
+
+// lose notes that it is not known where the direction's next message begins.
+func (p *conn) lose(h *half, d reassembly.Direction, at reassembly.Origin) {
+	p.forsake(h, at)
+	p.shard.release(h.buf)
+	p.shard.release(h.body.buf)
+	*h = half{state: lost}
+	p.shard.stats.Lost++
+	p.unstep(d)
+}
+
+// unstep notes that direction d cannot be counted through any more.
+func (p *conn) unstep(d reassembly.Direction) {
+	if p.isClient(d) {
+		p.flags &^= clientInStep
+		p.flags |= clientHidden
 	} else {
-		c.flags |= endedB
+		p.flags &^= serverInStep
 	}
-	if c.flags&(endedA|endedB) == endedA|endedB && c.queue != nil {
-		for _, w := range c.queue.list {
-			c.give(w, at)
-		}
-		c.queue = nil
+}
+
+// skip passes over bytes of a direction that is lost.
+func (p *conn) skip(c *reassembly.Chunk, at int) {
+	p.shard.stats.Skipped += uint64(len(c.Bytes) - at)
+	if p.isServer(c.Dir) {
+		p.said(pointAt(c, len(c.Bytes)))
+	} else if p.isClient(c.Dir) {
+		p.flags |= clientSpoke | clientHidden
 	}
+}
+
+// resumes reports whether a direction that is lost can be taken up at the
+// chunk. As long as the roles have not shown to be right, it also looks for
+// what the other side should be saying.
+func (p *conn) resumes(c *reassembly.Chunk) bool {
+	request, response := LikeRequest(c.Bytes) == identify.Certain && isToken(c.Bytes[0]),
+		LikeResponse(c.Bytes) == identify.Certain
+	if p.is(rolesShown) {
+		return request && p.isClient(c.Dir) || response && p.isServer(c.Dir)
+	}
+	return request || response
+}
+
+// resume takes a direction up at a chunk that resumes it.
+func (p *conn) resume(h *half, c *reassembly.Chunk) {
+	client := c.Dir
+	if c.Bytes[0] == 'H' && LikeResponse(c.Bytes) == identify.Certain {
+		client = c.Dir.Reverse()
+	}
+	if p.is(rolesKnown) && client != p.client {
+		// The other way round, then: from here on as in mid-stream.
+		p.abandon(c.Origin)
+		p.flags &^= clientInStep | serverInStep | clientSpoke | answeredKnown
+		p.flags |= clientHidden
+		p.turn = turnUnknown
+		p.live.half[c.Dir.Reverse()].state = lost
+	}
+	p.client = client
+	p.flags |= rolesKnown
+	h.state = between
+	p.shard.stats.Resumed++
+}
+
+// abandon gives everything that is under way as it is.
+func (p *conn) abandon(at reassembly.Origin) {
+	for d := range p.live.half {
+		h := &p.live.half[d]
+		p.shard.release(h.buf)
+		p.shard.release(h.body.buf)
+		*h = half{state: h.state}
+	}
+	for len(p.live.requests) > 0 {
+		p.give(&p.live.requests, 0, at)
+	}
+	for len(p.live.responses) > 0 {
+		p.give(&p.live.responses, 0, at)
+	}
+}
+
+// leave ends HTTP on this connection.
+func (p *conn) leave(at reassembly.Origin) {
+	p.shard.stats.Upgrades++
+	p.abandon(at)
+	p.shard.freeLive(p.live)
+	p.live = nil
+	p.flags |= gone
+}
+
+// handOn gives what is left of a chunk to who comes after HTTP.
+func (p *conn) handOn(c *reassembly.Chunk, at int) {
+	if at > 0 && at == len(c.Bytes) {
+		return
+	}
+	if p.rest == nil {
+		p.shard.stats.Opaque += uint64(len(c.Bytes) - at)
+		return
+	}
+	left := *c
+	left.Bytes, left.Seq = c.Bytes[at:], c.Seq+uint32(at)
+	p.rest.Feed(&left)
 }

@@ -1,150 +1,182 @@
 package http1
 
 import (
+	"math"
 	"strings"
+
+	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// framing says where a message's content ends (RFC 9112, section 6.3).
+// framing is what the header says of where the content ends (RFC 9112, section
+// 6.3) and of how it is coded.
 type framing struct {
-	kind          frameKind
-	length        int64
-	codings       []coding
-	malformed     bool
-	unknownCoding bool
+	http10    bool
+	transfer  bool // Transfer-Encoding is there,
+	chunked   bool // and chunked is its last coding
+	chunkedIn bool // chunked stands before another coding
+	has       bool // Content-Length is there,
+	bad       bool // but is no length,
+	differs   bool // or several of them
+	length    uint64
+	expects   bool // Expect: 100-continue
+	content   codings
+	coded     codings // of the transfer
 }
 
-type frameKind uint8
-
-const (
-	frameNone frameKind = iota
-	frameLength
-	frameChunked
-	frameClose
-)
-
-// maxCodings is how many codings on top of each other are undone.
-const maxCodings = 3
-
-func (m *message) requestFraming() framing {
-	f := m.lengths()
-	if f.kind == frameClose {
-		f.kind = frameNone // section 6.3, rule 7: a request has no such body
-		if m.Header.Has("Transfer-Encoding") {
-			f.kind = frameClose
-			f.malformed = true
+// field notes what a header line says.
+func (f *framing) field(name, value string) {
+	switch len(name) {
+	case len("Expect"):
+		if strings.EqualFold(name, "Expect") && strings.EqualFold(value, "100-continue") {
+			f.expects = true // RFC 9110, section 10.1.1
 		}
-	}
-	return f
-}
-
-func (m *message) responseFraming(method string) framing {
-	// Section 6.3, rule 1.
-	if method == "HEAD" || m.Status < 200 || m.Status == 204 || m.Status == 304 {
-		return framing{}
-	}
-	return m.lengths()
-}
-
-// lengths reads Transfer-Encoding, Content-Length and Content-Encoding.
-func (m *message) lengths() framing {
-	f := framing{kind: frameClose}
-	var length int64 = -1
-	chunked, transfer := false, false
-	for i := range m.Header {
-		name, value := m.Header[i].Name, m.Header[i].Value
-		switch len(name) {
-		case 14:
-			if !strings.EqualFold(name, "Content-Length") {
-				continue
-			}
-			for value != "" || length < 0 { // section 6.3, rule 5: a list of equal values is one
-				var v string
-				v, value, _ = strings.Cut(value, ",")
-				n, ok := parseLength(strings.Trim(v, " \t"))
-				if !ok || length >= 0 && n != length {
-					f.malformed = true
-				}
-				if ok && length < 0 {
-					length = n
-				}
-				if value == "" {
-					break
-				}
-			}
-		case 16:
-			if !strings.EqualFold(name, "Content-Encoding") {
-				continue
-			}
-			f.addCodings(value)
-		case 17:
-			if !strings.EqualFold(name, "Transfer-Encoding") {
-				continue
-			}
-			transfer = true
-			for value != "" {
-				var v string
-				v, value, _ = strings.Cut(value, ",")
-				v, _, _ = strings.Cut(v, ";")
-				switch v = strings.ToLower(strings.Trim(v, " \t")); v {
-				case "chunked":
-					if chunked {
-						f.malformed = true
-					}
-					chunked = true
-				case "identity", "":
-				default:
-					if chunked {
-						f.malformed = true // chunked must be the last
-					}
-					f.addCodings(v)
-				}
+	case len("Content-Length"):
+		if strings.EqualFold(name, "Content-Length") {
+			f.contentLength(value)
+		}
+	case len("Content-Encoding"):
+		if strings.EqualFold(name, "Content-Encoding") {
+			for c := range strings.SplitSeq(value, ",") {
+				f.content.add(trim(c))
 			}
 		}
-	}
-	switch {
-	case chunked:
-		f.kind = frameChunked // section 6.3, rule 3
-		f.malformed = f.malformed || length >= 0
-	case transfer && length < 0:
-		f.kind = frameClose // rule 4.2
-	case length >= 0:
-		f.kind, f.length = frameLength, length
-		f.malformed = f.malformed || transfer && len(f.codings) > 0
-	case f.malformed:
-		f.kind = frameClose
-	}
-	return f
-}
-
-func (f *framing) addCodings(list string) {
-	for list != "" {
-		var v string
-		v, list, _ = strings.Cut(list, ",")
-		v = strings.ToLower(strings.Trim(v, " \t"))
-		if v == "" || v == "identity" {
-			continue
+	case len("Transfer-Encoding"):
+		if strings.EqualFold(name, "Transfer-Encoding") {
+			f.transferEncoding(value)
 		}
-		c, ok := codingNames[v]
-		if !ok || len(f.codings) >= maxCodings {
-			f.unknownCoding = true
-			f.codings = nil
-			return
-		}
-		f.codings = append(f.codings, c)
 	}
 }
 
-// parseLength reads a Content-Length: digits alone, no sign.
-func parseLength(s string) (n int64, ok bool) {
-	if s == "" {
-		return 0, false
+// contentLength reads a Content-Length. Several equal ones, or a list of them,
+// are one (RFC 9112, section 6.3, rule 5).
+func (f *framing) contentLength(value string) {
+	for v := range strings.SplitSeq(value, ",") {
+		n, ok := parseLength(trim(v))
+		switch {
+		case !ok:
+			f.bad = true
+		case f.has && n != f.length:
+			f.differs = true
+		default:
+			f.length = n
+		}
+		f.has = true
 	}
+}
+
+// parseLength reads 1*DIGIT (RFC 9110, section 8.6).
+func parseLength(s string) (n uint64, ok bool) {
 	for i := range len(s) {
-		c := s[i]
-		if c < '0' || c > '9' || n > (1<<62)/10 {
+		if !isDigit(s[i]) || n > (math.MaxInt64-9)/10 {
 			return 0, false
 		}
-		n = n*10 + int64(c-'0')
+		n = n*10 + uint64(s[i]-'0')
 	}
-	return n, true
+	return n, s != ""
+}
+
+// transferEncoding reads a list of transfer codings (RFC 9112, section 6.1).
+func (f *framing) transferEncoding(value string) {
+	for c := range strings.SplitSeq(value, ",") {
+		name, _, _ := strings.Cut(c, ";")
+		switch name = trim(name); {
+		case name == "" || strings.EqualFold(name, "identity"): // the latter in RFC 2616
+			continue
+		case strings.EqualFold(name, "chunked"):
+			f.chunkedIn = f.chunkedIn || f.chunked
+			f.chunked = true
+		default:
+			f.chunkedIn = f.chunkedIn || f.chunked
+			f.chunked = false
+			f.coded.add(name)
+		}
+		f.transfer = true
+	}
+}
+
+func trim(s string) string { return strings.Trim(s, " \t") }
+
+// frameRequest goes on behind a request's header.
+func (p *conn) frameRequest(h *half, c *reassembly.Chunk, m *exchange.Message, f *framing, at int) {
+	s := h.slot
+	end := pointAt(c, at)
+	h.body.codings = f.content.then(f.coded)
+	switch {
+	case f.transfer:
+		// RFC 9112, section 6.1: both lengths, or chunked in HTTP/1.0, is what
+		// requests are smuggled with. Rule 3 of section 6.3: chunked is meant.
+		if f.has || f.http10 || f.chunkedIn {
+			m.Damage |= exchange.Malformed
+			h.ambiguous = true
+		}
+		if f.chunked {
+			h.state = inSize
+			s.set(expects, f.expects)
+			return
+		}
+		// Rule 4: nobody can tell where it ends.
+		m.Damage |= exchange.Malformed
+	case f.has && f.bad: // rule 5
+		m.Damage |= exchange.Malformed
+	case f.has:
+		if f.differs {
+			m.Damage |= exchange.Malformed
+			h.ambiguous = true
+		}
+		if f.length > 0 {
+			h.state, h.remain = inContent, f.length
+			s.set(expects, f.expects)
+			return
+		}
+		p.finish(h, nil, end)
+		return
+	default: // rule 7
+		p.finish(h, nil, end)
+		return
+	}
+	end.exact = false
+	p.finish(h, nil, end)
+	p.lose(h, c.Dir, c.Origin)
+}
+
+// frameResponse goes on behind a response's header.
+func (p *conn) frameResponse(h *half, c *reassembly.Chunk, m *exchange.Message, f *framing, at int) {
+	s := h.slot
+	method := ""
+	if s.x.Request.Present {
+		method = s.x.Request.Method
+	}
+	switch {
+	case m.Status == 101, method == "CONNECT" && 200 <= m.Status && m.Status < 300:
+		// RFC 9110, sections 15.2.2 and 9.3.6.
+		s.set(upgraded, true)
+		p.finish(h, nil, pointAt(c, at))
+		p.leave(c.Origin)
+		return
+	case method == "HEAD", m.Status == 204, m.Status == 304: // RFC 9112, section 6.3, rule 1
+		p.finish(h, nil, pointAt(c, at))
+		return
+	}
+	if s.is(expects) && !s.is(reqDone) {
+		if r := &p.live.half[p.client]; r.slot == s && r.body.n == 0 {
+			r.withheld = true
+		}
+	}
+	h.uncertain = method == "" || strings.EqualFold(method, "HEAD")
+	h.body.codings = f.content.then(f.coded)
+	if f.chunkedIn || f.has && (f.bad || f.differs) && !f.transfer || f.transfer && f.http10 {
+		m.Damage |= exchange.Malformed
+		h.ambiguous = true
+	}
+	switch {
+	case f.chunked: // rule 3
+		h.state = inSize
+	case f.transfer, f.has && f.bad, !f.has: // rules 4, 5 and 8
+		h.state = untilEnd
+	case f.length > 0: // rule 6
+		h.state, h.remain = inContent, f.length
+	default:
+		p.finish(h, nil, pointAt(c, at))
+	}
 }

@@ -2,27 +2,47 @@
 // 9112) and gives the exchanges in them: requests with the responses that
 // provably are theirs.
 //
-// Contract: a Shard makes the parsers of the conversations of one goroutine and
-// holds what they share: limits, counters, decoders. Parsers take bytes as they
-// come and may be stopped at any. Between messages a conversation costs its
-// small struct alone; a chunk that completes no message allocates nothing but
-// what is kept of its body. Everything kept is bounded by Limits, and every
-// bound met is counted in Stats. Exchanges own their memory.
+// Contract: a Shard makes the parsers of the conversations that one goroutine
+// looks after, and holds what they share: limits, counters, buffers, decoders.
+// A parser takes its bytes as they come and can stop at any of them. A head
+// that comes in one chunk is parsed where it lies; otherwise it is put together
+// in a buffer of the shard. Between messages a conversation costs 64 bytes; a
+// chunk that completes neither a head nor a body allocates nothing. Exchanges
+// own their memory.
 //
-// Pairing. While both directions are known from their first byte on, the n-th
-// request is answered by the n-th final response that acknowledges some of it.
-// A gap within content whose length is known does not change that. Any other
-// gap, or a beginning in mid-stream, leaves the acknowledgement numbers as the
-// only proof, for good: the response begins where the client had read to when
-// it sent the request, and acknowledges the request's last byte
-// (ARCHITECTURE.md, section 4); and a client that was seen to pipeline proves
-// nothing. What is not proved to belong together is given apart, marked
-// Unpaired. After a gap, a direction is taken up again at the next chunk that
-// begins with a request or status line.
+// # Bodies
+//
+// Transfer and content codings are undone: chunked, gzip, deflate, br, zstd,
+// up to three on top of each other. A coded body is collected, up to
+// Limits.EncodedBytes, and decoded when it is over, so that there is one
+// decoder a shard and not one a conversation. Body.Length is the decoded
+// length. What goes beyond Limits.EncodedBytes is not decoded, and decoding
+// ends at Limits.DecodedBytes; then Length is what was decoded and the message
+// is Cut. A coded body with a gap is decoded up to it. Where nothing can be
+// decoded the message is Undecoded, with the bytes and the length as they were
+// sent. Bytes that need neither be kept nor decoded are stepped over.
+//
+// # Pairing
+//
+// While both directions are known from their first byte on, the n-th request
+// is answered by the n-th final response, as long as each response
+// acknowledges some of its request. A gap within content of known length does
+// not change that. Any other gap, a beginning in mid-stream, or whatever else
+// breaks the count leaves the acknowledgement numbers as the only proof, for
+// good: see conn.proves. What is not proved to belong together is given apart,
+// marked Unpaired. The proof is that of a client which does not pipeline, and
+// ends when the conversation shows one that does. A client whose pipelining
+// lies entirely in gaps, or before the capture, cannot be told from one that
+// waits.
+//
+// After a gap a direction is taken up again at the next chunk that begins with
+// a request or status line.
+//
+// # What it does not do
 //
 // It does not judge: framing that can be read in several ways is read as RFC
-// 9112 says and marked Malformed. What follows CONNECT or an upgrade is
-// counted, not read.
+// 9112 says and marked Malformed. It does not look at what follows CONNECT or
+// an upgrade: that goes to the parser given to New.
 package http1
 
 import (
@@ -32,22 +52,30 @@ import (
 )
 
 // Limits bounds what the parsers of a shard take in. A zero field takes its
-// default.
+// default. What goes beyond is counted in Stats.
 type Limits struct {
-	// HeaderBytes is the longest head, and the longest trailer (64 KiB). A
-	// longer one is given up, and the direction taken up again later.
+	// HeaderBytes is the longest head, and the longest trailer (default 64
+	// KiB). A longer one is cut there, and the direction taken up again later.
 	HeaderBytes int
-	// BodyBytes is how much of a decoded body is kept (64 KiB).
+	// HeaderLines is how many header lines of a message are kept (default
+	// 512). Those beyond still count for the framing.
+	HeaderLines int
+	// BodyBytes is how much of a decoded body is kept (default 64 KiB).
 	BodyBytes int
-	// EncodedBytes is how much of a coded body is collected for decoding (1 MiB).
+	// EncodedBytes is how much of a coded body is collected for decoding
+	// (default 1 MiB).
 	EncodedBytes int
-	// DecodedBytes is how far a body is decoded to know its length (8 MiB).
+	// DecodedBytes is how far a body is decoded to know its length (default 8
+	// MiB).
 	DecodedBytes int
-	// Pending is how many requests of a conversation wait for a response
-	// (1000); beyond, the oldest is given unpaired.
+	// Pending is how many messages of a conversation wait for their
+	// counterparts (default 1000); beyond, the oldest is given unpaired.
 	Pending int
-	// HeldBytes bounds what all parsers of the shard collect of heads and
-	// bodies together (64 MiB); beyond, bodies are not kept.
+	// HeldBytes bounds what all parsers of the shard hold together: messages
+	// under way, and those that wait (default 64 MiB). From half of it on no
+	// more of bodies is kept; when it is met, heads that come in pieces are
+	// given up, and no request waits for its response but the last of each
+	// conversation.
 	HeldBytes int
 }
 
@@ -56,8 +84,8 @@ func (l Limits) withDefaults() Limits {
 		v *int
 		d int
 	}{
-		{&l.HeaderBytes, 64 << 10}, {&l.BodyBytes, 64 << 10}, {&l.EncodedBytes, 1 << 20},
-		{&l.DecodedBytes, 8 << 20}, {&l.Pending, 1000}, {&l.HeldBytes, 64 << 20},
+		{&l.HeaderBytes, 64 << 10}, {&l.HeaderLines, 512}, {&l.BodyBytes, 64 << 10},
+		{&l.EncodedBytes, 1 << 20}, {&l.DecodedBytes, 8 << 20}, {&l.Pending, 1000}, {&l.HeldBytes, 64 << 20},
 	} {
 		if *f.v <= 0 {
 			*f.v = f.d
@@ -68,98 +96,81 @@ func (l Limits) withDefaults() Limits {
 
 // Stats counts what the parsers of a shard did.
 type Stats struct {
-	// Requests and final Responses whose head was read; Interim ones (1xx).
+	// Requests and final Responses whose first line was seen; Interim
+	// responses (1xx), which are not kept.
 	Requests, Responses, Interim uint64
 	// Paired exchanges, and how many of them by acknowledgement numbers.
 	Paired, Proved uint64
-	// Unanswered requests and Orphaned responses were given apart.
-	Unanswered, Orphaned uint64
-	// Upgrades are connections that left HTTP; Opaque bytes came after that.
+	// Unanswered requests and Orphaned responses were given unpaired; the
+	// Unsolicited among them acknowledge nothing of the request that waited.
+	Unanswered, Orphaned, Unsolicited uint64
+	// Upgrades are connections that left HTTP; Opaque bytes came after that,
+	// where nobody else took them.
 	Upgrades, Opaque uint64
-	Malformed        uint64
+	// Malformed messages.
+	Malformed uint64
 	// Skipped bytes belong to no message; Lost counts how often a direction
-	// lost its step, Resumed how often it was taken up again.
+	// lost its step, Resumed how often it was taken up at a first line.
 	Skipped, Lost, Resumed uint64
-	// HeadsOver were longer than HeaderBytes, EncodedOver bodies than
-	// EncodedBytes, DecodedOver than DecodedBytes; Clipped bodies are kept in
-	// part, Refused ones not at all for HeldBytes; PendingOver requests were
-	// given up waiting for Pending. Undecoded bodies have an unknown or broken
-	// coding.
-	HeadsOver, EncodedOver, DecodedOver, Clipped, Refused, PendingOver, Undecoded uint64
+
+	// Bodies of which not all is kept (Clipped), that are too long to be
+	// decoded (EncodedOver) or when decoded (DecodedOver), and that could not
+	// be decoded.
+	Clipped, EncodedOver, DecodedOver, Undecoded uint64
+	// HeadsOver were longer than HeaderBytes, LinesOver had more lines than
+	// HeaderLines. PendingOver messages were given unpaired for Pending.
+	HeadsOver, LinesOver, PendingOver uint64
+	// Because of HeldBytes, of Refused bodies no more was kept, HeadsRefused
+	// heads were given up, and WaitsRefused requests given unpaired.
+	Refused, HeadsRefused, WaitsRefused uint64
 	// Held bytes as of now.
 	Held int
 }
 
-// Shard makes the parsers of one goroutine.
+// Shard makes parsers. It and they are used by one goroutine.
 type Shard struct {
-	limits Limits
-	emit   func(*exchange.Exchange)
-	stats  Stats
-	codecs codecs
-	// Structs for reuse: at most spares of each.
-	messages []*message
-	waits    []*waiting
-}
+	limits   Limits
+	emit     func(*exchange.Exchange)
+	stats    Stats
+	decoders decoders
 
-// spares bounds what a shard keeps for reuse.
-const spares = 1024
-
-func (s *Shard) newMessage() *message {
-	if n := len(s.messages); n > 0 {
-		m := s.messages[n-1]
-		s.messages = s.messages[:n-1]
-		return m
-	}
-	return new(message)
-}
-
-func (s *Shard) newWaiting() *waiting {
-	if n := len(s.waits); n > 0 {
-		w := s.waits[n-1]
-		s.waits = s.waits[:n-1]
-		return w
-	}
-	return new(waiting)
-}
-
-// free takes back what an exchange was made of. What the exchange owns is let
-// go, the buffer for heads is kept.
-func (s *Shard) free(w *waiting) {
-	for _, m := range [2]*message{w.req, w.resp} {
-		if m != nil && len(s.messages) < spares {
-			*m = message{}
-			s.messages = append(s.messages, m)
-		}
-	}
-	if len(s.waits) < spares {
-		*w = waiting{}
-		s.waits = append(s.waits, w)
-	}
+	held    int
+	buffers [][]byte
+	lives   []*live
+	slots   []*slot
 }
 
 // NewShard makes a Shard whose parsers hand each exchange to emit when it is
-// over. Order.Packet is the packet that ended it; Order.Index is the caller's.
+// over. Order.Packet is the packet that ended it, Order.Index is left to the
+// caller.
 func NewShard(limits Limits, emit func(*exchange.Exchange)) *Shard {
 	return &Shard{limits: limits.withDefaults(), emit: emit}
 }
 
 // Stats gives the counts so far.
-func (s *Shard) Stats() Stats { return s.stats }
+func (s *Shard) Stats() Stats {
+	st := s.stats
+	st.Held = s.held
+	return st
+}
 
 // Protocol is the shard's row in the table of protocols.
 func (s *Shard) Protocol() identify.Protocol {
 	return identify.Protocol{Name: "http1", Client: LikeRequest, Server: LikeResponse, New: s.New}
 }
 
-// New makes the parser of one conversation, which keeps start.
-func (s *Shard) New(start *reassembly.Start) reassembly.Parser {
-	c := &conn{shard: s, start: start}
+// New makes the parser of one conversation. The parser keeps start, which must
+// not change. When the connection leaves HTTP, the rest of the chunk goes to
+// rest, and all that follows should; what comes here nevertheless, or without
+// rest, is counted.
+func (s *Shard) New(start *reassembly.Start, rest reassembly.Parser) reassembly.Parser {
+	p := &conn{shard: s, start: start, rest: rest}
 	if start.Handshake {
-		c.client = start.Client
-		c.flags = rolesKnown | inStep
+		p.client = start.Client
+		p.flags = rolesKnown | clientInStep | serverInStep
+		p.turn = turnSilent
 	} else {
-		c.half[0].state, c.half[1].state = lost, lost
-		c.flags = midstream
+		p.idle = [2]state{lost, lost}
 	}
-	return c
+	return p
 }

@@ -1,250 +1,470 @@
 package http1
 
 import (
+	"slices"
+
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// head takes a complete head. after is the sequence number behind it.
-func (c *conn) head(h *half, k *reassembly.Chunk, b []byte, after uint32) {
-	m, s := h.msg, c.shard
+// slot is an exchange that is not over: a request, a response, or both.
+type slot struct {
+	x     *exchange.Exchange // nil until there is a head
+	at    reassembly.Origin  // of its first byte
+	cost  int                // what is counted as held for it
+	flags slotFlags
+	// Of the request: its first byte, the acknowledgement of the segment that
+	// it began in (when reqAcked), and what is behind it (when endKnown).
+	reqSeq, reqAck, reqEnd uint32
+	// Of the response, likewise (rspAcked); turn and turnAck are the
+	// conversation's at that time.
+	rspSeq, rspAck, rspEnd uint32
+	turnAck                uint32
+	turn                   turn
+}
+
+type slotFlags uint16
+
+const (
+	inOrder  slotFlags = 1 << iota // the client's requests are known up to this one
+	earliest                       // nothing of the client came before it
+	reqAcked
+	reqDone
+	endKnown
+	expects  // it waits for 100 (Continue)
+	answered // there is a response, or the beginning of one
+	rspAcked
+	rspDone
+	byProof // the response was found by proof
+	pipelined
+	upgraded
+)
+
+func (s *slot) is(f slotFlags) bool { return s.flags&f == f }
+
+func (s *slot) set(f slotFlags, on bool) {
+	if on {
+		s.flags |= f
+	}
+}
+
+func (s *slot) message(request bool) *exchange.Message {
+	if request {
+		return &s.x.Request
+	}
+	return &s.x.Response
+}
+
+// turn says what is known of the client's stream at the place in the server's
+// stream where its next response begins.
+type turn uint8
+
+const (
+	turnUnknown turn = iota
+	turnSilent       // the server has not said anything yet
+	turnKnown        // what it said last answers, or acknowledges, all before turnAck
+)
+
+// point is a place in a direction's stream.
+type point struct {
+	seq, ack uint32
+	exact    bool // seq is right, not a guess
+	hasAck   bool
+	at       reassembly.Origin
+}
+
+func pointAt(c *reassembly.Chunk, at int) point {
+	return point{seq: c.Seq + uint32(at), ack: c.Ack, exact: true, hasAck: c.HasAck, at: c.Origin}
+}
+
+// diff is how far a is ahead of b, sequence numbers being a circle (RFC 9293,
+// section 3.4).
+func diff(a, b uint32) int32 { return int32(a - b) }
+
+// begin opens a slot for the request that begins in h. earliest says that
+// nothing of the client came before.
+func (p *conn) begin(h *half, first bool) {
+	l, st := p.live, &p.shard.stats
+	s := p.shard.newSlot()
+	s.at, s.reqSeq, s.reqAck = h.at, h.seq, h.ack
+	s.set(reqAcked, h.hasAck)
+	s.set(inOrder, p.is(clientInStep))
+	s.set(earliest, first)
+	if p.crosses(s) {
+		s.flags |= pipelined
+		p.flags |= pipelines
+	}
+	for len(l.requests) > 0 && (len(l.requests) >= p.shard.limits.Pending || p.shard.full()) {
+		i := slices.IndexFunc(l.requests, func(s *slot) bool { return s.is(reqDone) && !s.is(answered) })
+		if i < 0 {
+			break
+		}
+		if p.shard.full() {
+			st.WaitsRefused++
+		} else {
+			st.PendingOver++
+		}
+		p.flags &^= serverInStep
+		p.give(&l.requests, i, h.at)
+	}
+	l.requests = append(l.requests, s)
+	p.shard.charge(s, exchangeBytes)
+	h.slot = s
+	if p.counts(s) && len(l.responses) > 0 {
+		// The response came first: the capture has them in this order.
+		if o := l.responses[0]; !o.is(rspAcked) || diff(o.rspAck, s.reqSeq) > 0 {
+			p.join(s, o)
+		}
+	}
+}
+
+// crosses reports whether a request that begins was sent before the previous
+// one was answered.
+func (p *conn) crosses(s *slot) bool {
+	if n := len(p.live.requests); n > 0 {
+		before := p.live.requests[n-1]
+		if !before.is(rspDone) && (!s.is(reqAcked) || !before.is(reqAcked) || diff(s.reqAck, before.reqAck) <= 0) {
+			return true
+		}
+	}
+	return p.is(answeredKnown) && s.is(reqAcked) && diff(p.answered, s.reqAck) > 0
+}
+
+// counts reports whether counting tells which response is that of s.
+func (p *conn) counts(s *slot) bool { return s.is(inOrder) && p.is(serverInStep) }
+
+// respond finds the slot of the response that begins in h: that of its
+// request, or a new one for itself.
+func (p *conn) respond(h *half) *slot {
+	var waits *slot
+	for _, s := range p.live.requests {
+		if !s.is(answered) {
+			waits = s
+			break
+		}
+	}
+	o := p.shard.newSlot()
+	o.at = h.at
+	o.rspSeq, o.rspAck, o.turn, o.turnAck = h.seq, h.ack, p.turn, p.turnAck
+	o.set(rspAcked, h.hasAck)
+	p.live.responses = append(p.live.responses, o)
+	p.shard.charge(o, exchangeBytes)
+	switch {
+	case waits == nil:
+	case p.counts(waits):
+		if !h.hasAck || diff(h.ack, waits.reqSeq) > 0 {
+			return p.join(waits, o)
+		}
+		// The server had nothing of the request: it closes an idle connection
+		// (408), for example.
+		p.shard.stats.Unsolicited++
+		p.flags &^= serverInStep
+	default:
+		for _, s := range p.live.requests {
+			if !s.is(answered) && p.proves(s, o) {
+				s.flags |= byProof
+				p.join(s, o)
+				for i := 0; p.live.requests[i] != s; { // these will not be answered any more
+					if t := p.live.requests[i]; t.is(reqDone) && !t.is(answered) {
+						p.give(&p.live.requests, i, h.at)
+					} else {
+						i++
+					}
+				}
+				return s
+			}
+		}
+	}
+	if n := len(p.live.responses); n > p.shard.limits.Pending && p.live.responses[0].is(rspDone) {
+		p.shard.stats.PendingOver++
+		p.giveResponse(0, h.at)
+	}
+	return o
+}
+
+// proves reports whether the response of o is provably that of the request of
+// s, with no regard to what came before:
+//   - it begins where the client had read to when it began the request, so
+//     nothing else was said in between,
+//   - its first segment acknowledges the request's last byte,
+//   - what the server said before it answers or acknowledges all that the client
+//     had sent before the request, so nothing else is to be answered, and
+//   - the client was not seen to pipeline.
+//
+// Where the third is not known, bytes of the client must not be missing. Where
+// it is wrong the client pipelines.
+func (p *conn) proves(s, o *slot) bool {
+	if p.is(pipelines) || !s.is(reqDone|reqAcked|endKnown) || !o.is(rspAcked) ||
+		o.rspSeq != s.reqAck || diff(o.rspAck, s.reqEnd) < 0 {
+		return false
+	}
 	var ok bool
-	if m.request {
-		ok = m.parseRequest(b)
-	} else {
-		ok = m.parseResponse(b)
+	switch o.turn {
+	case turnSilent:
+		ok = s.is(earliest)
+	case turnKnown:
+		ok = diff(o.turnAck, s.reqSeq) >= 0
+	default:
+		return !p.is(clientHidden)
 	}
-	s.unhold(m)
 	if !ok {
-		h.msg = nil
-		c.lose(h)
-		return
+		p.flags |= pipelines
 	}
-	m.Present = true
-	if c.flags&midstream != 0 {
-		m.flags |= exchange.Midstream
-	}
-	if m.request {
-		s.stats.Requests++
-		w := c.await(m, k.Origin)
-		c.frame(h, k, after, m.requestFraming(), w)
-		return
-	}
-	w := c.answered(m)
-	if m.Status < 200 && m.Status != 101 { // RFC 9110, section 15.2
-		s.stats.Interim++
-		if w != nil && w.hasExpect && w.expect == m.seq {
-			w.expect = after
-		}
-		h.msg, h.state = nil, between
-		return
-	}
-	s.stats.Responses++
-	method := ""
-	if w != nil {
-		method = w.req.Method
-		w.resp = m
-	} else {
-		m.flags |= exchange.Unpaired
-	}
-	if m.Status == 101 || method == "CONNECT" && m.Status >= 200 && m.Status < 300 {
-		m.flags |= exchange.Upgraded
-		s.stats.Upgrades++
-		c.frame(h, k, after, framing{kind: frameNone}, w)
-		c.flags |= opaque
-		c.flush(k.Origin)
-		return
-	}
-	c.frame(h, k, after, m.responseFraming(method), w)
+	return ok
 }
 
-// frame goes on behind a head as its framing says.
-func (c *conn) frame(h *half, k *reassembly.Chunk, after uint32, f framing, _ *waiting) {
-	m := h.msg
-	if f.malformed {
-		m.Damage |= exchange.Malformed
-	}
-	m.codings = f.codings
-	if f.unknownCoding {
-		m.Damage |= exchange.Undecoded
-		c.shard.stats.Undecoded++
-	}
-	switch f.kind {
-	case frameNone:
-		c.finish(h, k.Origin, after)
-	case frameLength:
-		m.remain = f.length
-		h.state = inBody
-		if f.length == 0 {
-			c.finish(h, k.Origin, after)
+// join puts the response of o to the request of s, and gives s.
+func (p *conn) join(s, o *slot) *slot {
+	s.rspSeq, s.rspAck, s.rspEnd = o.rspSeq, o.rspAck, o.rspEnd
+	s.flags |= answered | o.flags&(rspAcked|rspDone|upgraded)
+	if o.x != nil {
+		x := p.exchangeOf(s)
+		x.Response = o.x.Response
+		if x.Protocol == 0 {
+			x.Protocol = o.x.Protocol
 		}
-	case frameChunked:
-		h.state = inSize
-	case frameClose:
-		h.state = toClose
+	}
+	if h := &p.live.half[p.client.Reverse()]; h.slot == o {
+		h.slot = s
+	}
+	p.shard.charge(s, o.cost)
+	i := slices.Index(p.live.responses, o)
+	p.live.responses = slices.Delete(p.live.responses, i, i+1)
+	p.shard.freeSlot(o)
+	if s.is(rspDone) {
+		p.settle(s)
+	}
+	p.flags |= rolesShown
+	return s
+}
+
+// settle takes note that the response of s is over.
+func (p *conn) settle(s *slot) {
+	p.answered = s.rspEnd
+	p.flags |= answeredKnown
+	for _, t := range p.live.requests {
+		if t != s && !t.is(answered) && t.is(reqAcked) && diff(s.rspEnd, t.reqAck) > 0 && diff(t.reqSeq, s.reqSeq) > 0 {
+			t.flags |= pipelined
+			p.flags |= pipelines
+		}
 	}
 }
 
-// await puts a request into the queue.
-func (c *conn) await(m *message, at reassembly.Origin) *waiting {
-	w := c.shard.newWaiting()
-	w.req, w.expect, w.hasExpect = m, m.ack, m.hasAck
-	if c.queue == nil {
-		c.queue = &queue{}
-	}
-	q := c.queue
-	if n := len(q.list); n > 0 && q.list[n-1].resp == nil {
-		// The client sent before it had read anything of what it waits for.
-		last := q.list[n-1].req
-		if !m.hasAck || !last.hasAck || m.ack == last.ack {
-			c.flags |= pipelines
-			m.flags |= exchange.Pipelined
+// exchangeOf gives the slot's exchange, which it makes if need be.
+func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
+	if s.x == nil {
+		s.x = &exchange.Exchange{
+			Origin: s.at,
+			Client: p.start.Key.Sender(p.client),
+			Server: p.start.Key.Receiver(p.client),
+			Net:    p.start.Key.Net,
 		}
 	}
-	if len(q.list) >= c.shard.limits.Pending {
-		c.shard.stats.PendingOver++
-		c.flags &^= inStep
-		first := q.list[0]
-		q.list = q.list[1:]
-		if server := &c.half[c.client.Reverse()]; first.resp != nil && server.msg == first.resp {
-			first.resp.Damage |= exchange.Cut // it is given as far as it was read
-			server.msg = nil
-			c.lose(server)
-		}
-		c.give(first, at)
-	}
-	q.list = append(q.list, w)
-	return w
+	return s.x
 }
 
-// answered finds the request that a response provably answers, or nil.
-func (c *conn) answered(m *message) *waiting {
-	q := c.queue
-	if q == nil {
-		return nil
-	}
-	if c.flags&inStep != 0 {
-		for _, w := range q.list {
-			if w.resp != nil {
-				continue
-			}
-			if m.hasAck && int32(m.ack-w.req.seq) <= 0 {
-				return nil // it acknowledges nothing of the request: unsolicited
-			}
-			return w
-		}
-		return nil
-	}
-	if c.flags&pipelines != 0 || !m.hasAck {
-		return nil
-	}
-	for _, w := range q.list {
-		if w.resp == nil && w.hasExpect && w.expect == m.seq && w.req.done && int32(m.ack-w.end) >= 0 {
-			w.proved = true
-			return w
-		}
-	}
-	// An interim response comes before the request is complete.
-	if m.Status < 200 {
-		for _, w := range q.list {
-			if w.resp == nil && w.hasExpect && w.expect == m.seq {
-				return w
-			}
-		}
-	}
-	return nil
-}
-
-// finish ends the message that is being read. after is the sequence number
-// behind it.
-func (c *conn) finish(h *half, at reassembly.Origin, after uint32) {
-	m := h.msg
-	h.msg, h.state = nil, between
-	c.shard.decode(m)
-	c.shard.unhold(m)
-	m.head, m.done = nil, true
+// finish ends the message under way in h; tail are the last bytes of its
+// content.
+func (p *conn) finish(h *half, tail []byte, end point) {
+	s := h.slot
+	request := h == &p.live.half[p.client]
+	m := s.message(request)
+	m.Damage |= h.damage
+	sent, damage := h.body.finish(p.shard, tail, h.damage)
+	m.Body, m.Damage = sent, m.Damage|damage
+	p.shard.charge(s, len(m.Body.Bytes))
 	if m.Damage&exchange.Malformed != 0 {
-		c.shard.stats.Malformed++
+		p.shard.stats.Malformed++
 	}
-	if !m.request && m.flags&exchange.Unpaired != 0 {
-		w := c.shard.newWaiting()
-		w.resp = m
-		c.give(w, at)
+	p.shard.release(h.buf)
+	if h.ambiguous {
+		if request {
+			p.flags &^= clientInStep
+			p.flags |= clientHidden
+		} else {
+			p.flags &^= serverInStep
+		}
+	}
+	*h = half{state: between}
+	if request {
+		s.flags |= reqDone
+		s.reqEnd = end.seq
+		s.set(endKnown, end.exact)
+		p.requestDone(s)
+	} else {
+		s.flags |= rspDone
+		s.rspEnd = end.seq
+		p.responseDone(s, end)
+	}
+	p.complete(s, end.at)
+}
+
+// requestDone looks for a response that came before the request was complete.
+func (p *conn) requestDone(s *slot) {
+	if s.is(answered) || p.counts(s) {
 		return
 	}
-	q := c.queue
-	if q == nil {
-		return
-	}
-	for i, w := range q.list {
-		if w.req != m && w.resp != m {
-			continue
-		}
-		if w.req == m {
-			w.end = after
-		}
-		if w.resp == nil || !w.resp.done || !w.req.done {
+	for _, o := range p.live.responses {
+		if p.proves(s, o) {
+			s.flags |= byProof
+			p.join(s, o)
 			return
 		}
-		// In step, what waits before it is answered before it. Out of step,
-		// what waits before a proved pair will not be answered any more.
-		if i > 0 && w.proved {
-			for _, before := range q.list[:i] {
-				c.give(before, at)
-			}
-			q.list = q.list[i:]
-			i = 0
+	}
+}
+
+// responseDone notes where the conversation stands behind a response.
+func (p *conn) responseDone(s *slot, end point) {
+	switch {
+	case s.is(answered):
+		p.settle(s)
+		p.turn, p.turnAck = turnUnknown, s.reqEnd
+		if s.is(reqDone | endKnown) {
+			p.turn = turnKnown
 		}
-		for len(q.list) > 0 && q.list[0].req.done && q.list[0].resp != nil && q.list[0].resp.done {
-			c.give(q.list[0], at)
-			q.list = q.list[1:]
+	default:
+		p.said(end)
+	}
+}
+
+// said notes that the server has said something that no request is known for.
+func (p *conn) said(end point) {
+	p.turn, p.turnAck = turnUnknown, end.ack
+	if end.hasAck {
+		p.turn = turnKnown
+	}
+}
+
+// complete gives the exchange of s if both its messages are.
+func (p *conn) complete(s *slot, at reassembly.Origin) {
+	if s.is(reqDone | rspDone) {
+		if i := slices.Index(p.live.requests, s); i >= 0 {
+			p.give(&p.live.requests, i, at)
 		}
-		if len(q.list) == 0 {
-			c.queue = nil
+	}
+}
+
+// forsake ends what is under way in h where there is nothing of a message.
+func (p *conn) forsake(h *half, at reassembly.Origin) {
+	s := h.slot
+	h.slot = nil
+	switch {
+	case s == nil:
+	case h == &p.live.half[p.client]:
+		s.flags |= reqDone
+		if s.is(answered) {
+			p.complete(s, at)
+			return
 		}
+		i := slices.Index(p.live.requests, s)
+		p.live.requests = slices.Delete(p.live.requests, i, i+1)
+		p.shard.freeSlot(s)
+	case s.is(answered):
+		s.flags &^= answered | byProof
+	default:
+		i := slices.Index(p.live.responses, s)
+		p.live.responses = slices.Delete(p.live.responses, i, i+1)
+		p.shard.freeSlot(s)
+	}
+}
+
+// sweep gives what will not find its counterpart any more.
+func (p *conn) sweep(at reassembly.Origin) {
+	l := p.live
+	for i := 0; i < len(l.requests); {
+		if p.unanswerable(l.requests[i]) {
+			p.give(&l.requests, i, at)
+		} else {
+			i++
+		}
+	}
+	for i := 0; i < len(l.responses); {
+		if p.orphan(l.responses[i]) {
+			p.giveResponse(i, at)
+		} else {
+			i++
+		}
+	}
+}
+
+// unanswerable reports whether no response can come that is provably this
+// request's.
+func (p *conn) unanswerable(s *slot) bool {
+	server := p.client.Reverse()
+	switch {
+	case !s.is(reqDone) || s.is(answered):
+		return false
+	case p.ended(server):
+		return true
+	case p.counts(s):
+		return false
+	case p.is(pipelines) || !s.is(reqAcked|endKnown):
+		return true
+	}
+	// Its response begins at reqAck, and there it does not.
+	at := p.next[server]
+	if h := &p.live.half[server]; h.state == inHead {
+		at = h.seq
+	} else if h.slot != nil {
+		at = h.slot.rspSeq
+	}
+	return p.heard(server) && diff(at, s.reqAck) > 0
+}
+
+// orphan reports whether no request can come that this response provably
+// answers.
+func (p *conn) orphan(o *slot) bool {
+	switch {
+	case !o.is(rspDone):
+		return false
+	case !p.is(clientSpoke), p.ended(p.client), !o.is(rspAcked):
+		return true
+	}
+	return diff(p.next[p.client], o.rspAck) >= 0
+}
+
+// giveResponse gives a response without its request. Behind it requests and
+// responses cannot be counted any more.
+func (p *conn) giveResponse(i int, at reassembly.Origin) {
+	p.flags &^= serverInStep
+	p.give(&p.live.responses, i, at)
+}
+
+// give takes a slot out of its list and hands its exchange on.
+func (p *conn) give(list *[]*slot, i int, at reassembly.Origin) {
+	s := (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	x, st := s.x, &p.shard.stats
+	if x == nil || !x.Request.Present && !x.Response.Present {
+		p.shard.freeSlot(s)
 		return
 	}
-}
-
-// flush gives what waits, where the connection leaves HTTP.
-func (c *conn) flush(at reassembly.Origin) {
-	if c.queue != nil {
-		for _, w := range c.queue.list {
-			if w.req != nil && !w.req.done {
-				w.req.Damage |= exchange.Cut
-			}
-			c.give(w, at)
-		}
-		c.queue = nil
-	}
-	c.half[0].msg, c.half[1].msg = nil, nil
-}
-
-// give hands an exchange on.
-func (c *conn) give(w *waiting, at reassembly.Origin) {
-	x := &exchange.Exchange{End: at.Time, Net: c.start.Key.Net}
-	x.Order.Packet = at.Order
-	client := c.client
-	x.Client, x.Server = c.start.Key.Sender(client), c.start.Key.Receiver(client)
-	s := c.shard
 	switch {
-	case w.req != nil && w.resp != nil:
-		x.Request, x.Response = w.req.Message, w.resp.Message
-		x.Origin, x.Protocol, x.Flags = w.req.origin, w.req.proto, w.req.flags|w.resp.flags
-		s.stats.Paired++
-		if w.proved {
-			s.stats.Proved++
-			x.Flags |= exchange.AfterGap
-		}
-	case w.req != nil:
-		x.Request = w.req.Message
-		x.Origin, x.Protocol, x.Flags = w.req.origin, w.req.proto, w.req.flags|exchange.Unpaired
-		s.stats.Unanswered++
+	case !x.Request.Present:
+		st.Orphaned++
+		x.Flags |= exchange.Unpaired
+	case !x.Response.Present:
+		st.Unanswered++
+		x.Flags |= exchange.Unpaired
 	default:
-		x.Response = w.resp.Message
-		x.Origin, x.Protocol, x.Flags = w.resp.origin, w.resp.proto, w.resp.flags|exchange.Unpaired
-		s.stats.Orphaned++
+		st.Paired++
+		if s.is(byProof) {
+			st.Proved++
+			if p.is(gapSeen) {
+				x.Flags |= exchange.AfterGap
+			}
+		}
 	}
-	s.free(w)
-	s.emit(x)
+	if s.is(pipelined) {
+		x.Flags |= exchange.Pipelined
+	}
+	if s.is(upgraded) {
+		x.Flags |= exchange.Upgraded
+	}
+	if !p.start.Handshake {
+		x.Flags |= exchange.Midstream
+	}
+	x.Order.Packet, x.End = at.Order, at.Time
+	p.shard.freeSlot(s)
+	p.shard.emit(x)
 }

@@ -1,12 +1,17 @@
 // Package identify finds out what a conversation speaks and gives it the
 // parser of that protocol.
 //
-// Contract: the parser that New makes is a reassembly.Parser like any other,
-// for one conversation on one goroutine. It holds at most Limits.HeldBytes of each
-// direction until it knows, and nothing afterwards. Ports are not looked at:
-// what is said decides. A conversation that is nobody's is stepped over and
-// counted; where its beginning is missing, or bytes were lost, it is looked at
-// again at the beginning of later chunks.
+// What is said decides, not the ports. Each protocol of the table is asked for
+// its opinion of the first bytes of each direction, until one is certain. A
+// conversation of which the beginning is known is nobody's when nobody wants
+// its first bytes; then it is stepped over. One of which the beginning is
+// missing is looked at again with every chunk, up to Limits.Tries of them. What
+// the parser did not get by then is a gap to it. When a connection leaves its
+// protocol (CONNECT, an upgrade), what follows is looked at anew.
+//
+// Contract: a Table and what it makes are used by one goroutine. A
+// conversation holds less than Limits.HeldBytes of each direction while it is
+// not known; when it is, 96 bytes and its parser.
 package identify
 
 import (
@@ -28,36 +33,41 @@ const (
 // Protocol is one row of the table of protocols.
 type Protocol struct {
 	Name string
-	// Client and Server look at what a client or a server says first.
+	// Client and Server look at what a client or a server says first. There is
+	// at least one byte.
 	Client, Server func(prefix []byte) Confidence
-	// New makes the parser. It is fed from the beginning of what was seen.
-	New func(start *reassembly.Start) reassembly.Parser
+	// New makes a parser, which may keep start. Bytes that are no longer of the
+	// protocol it feeds to rest.
+	New func(start *reassembly.Start, rest reassembly.Parser) reassembly.Parser
 }
 
-// Stats counts conversations by what they turned out to be.
+// Limits bounds what a conversation costs while it is not known. A zero field
+// takes its default.
+type Limits struct {
+	// HeldBytes of each direction (default 4 KiB). What is not certain by then
+	// is nobody's.
+	HeldBytes int
+	// Tries is how many chunks are looked at where the beginning is missing
+	// (default 4096).
+	Tries int
+}
+
+// Stats counts conversations by what they turned out to be. What follows a
+// change of protocol counts again.
 type Stats struct {
-	// Identified conversations, of any protocol of the table.
-	Identified uint64
-	// Foreign ones are of no protocol of the table: TLS and SSH are told apart,
-	// HTTP2 is prior knowledge or an upgrade.
+	// Identified conversations, of any protocol of the table, and how many of
+	// them not from the first byte on.
+	Identified, Late uint64
+	// Changed conversations left their protocol and went on.
+	Changed uint64
+	// Foreign ones: HTTP2 is what begins with its preface, Unknown all others,
+	// those included that ended before they were known.
 	TLS, SSH, HTTP2, Unknown uint64
-	// GivenUp because nothing was certain after Limits.HeldBytes.
+	// GivenUp ones, which are among Unknown, met a limit.
 	GivenUp uint64
 }
 
-// Limits bounds what a conversation may hold while it is not known. A zero
-// field takes its default.
-type Limits struct {
-	// HeldBytes of each direction: 4 KiB, more than any sensible request line.
-	HeldBytes int
-}
-
-// maxTries is how many chunks of a conversation of unknown beginning are looked
-// at before it is given up.
-const maxTries = 64
-
-// Table makes the first parsers of conversations. It and they are used by one
-// goroutine.
+// Table makes the first parsers of conversations.
 type Table struct {
 	limits    Limits
 	protocols []Protocol
@@ -69,10 +79,13 @@ func New(l Limits, protocols ...Protocol) *Table {
 	if l.HeldBytes <= 0 {
 		l.HeldBytes = 4 << 10
 	}
+	if l.Tries <= 0 {
+		l.Tries = 4096
+	}
 	return &Table{limits: l, protocols: protocols}
 }
 
-// Stats may be called between other calls.
+// Stats gives the counts so far.
 func (t *Table) Stats() Stats { return t.stats }
 
 // New makes the parser of a conversation.
@@ -84,122 +97,181 @@ type conn struct {
 	table  *Table
 	start  reassembly.Start
 	parser reassembly.Parser // once known
-	held   *held             // while not known
-	tries  uint8
-	lossy  bool // something is missing: later chunks may begin a message
-	done   bool
+	search *search           // before, when there is something to remember
 }
 
-type held struct {
-	bytes [2][]byte
-	first [2]reassembly.Chunk
-	ended [2]bool
+// search is what is known of a conversation that is not known yet.
+type search struct {
+	side  [2]side
+	first reassembly.Direction // whose held bytes came first
+	tries int
+}
+
+// side is one direction.
+type side struct {
+	held   []byte
+	chunk  reassembly.Chunk // what held began with
+	missed uint64           // bytes before held that nobody gets,
+	seq    uint32           // beginning here
+	ended  bool
+	end    reassembly.Origin
 }
 
 // Feed looks at the chunk, or hands it on.
 func (c *conn) Feed(k *reassembly.Chunk) {
-	if c.parser != nil {
+	switch {
+	case c.parser != nil:
 		c.parser.Feed(k)
-		return
+	case k.Gap > 0:
+		c.miss(k, k.Gap)
+	case len(k.Bytes) > 0:
+		c.look(k)
+	case c.search != nil:
+		c.search.side[k.Dir].chunk.Conflict = k.Conflict
 	}
-	if c.done {
-		return
-	}
-	if k.Gap > 0 {
-		c.lossy = true
-		c.held = nil
-	}
-	if len(k.Bytes) == 0 {
-		return
-	}
-	var b []byte
-	if c.held != nil && c.held.bytes[k.Dir] != nil {
-		c.held.bytes[k.Dir] = append(c.held.bytes[k.Dir], k.Bytes...)
-		b = c.held.bytes[k.Dir]
-	} else {
-		b = k.Bytes
+}
+
+// look asks whose the conversation is.
+func (c *conn) look(k *reassembly.Chunk) {
+	b := k.Bytes
+	if c.search != nil && c.search.side[k.Dir].held != nil {
+		h := &c.search.side[k.Dir]
+		h.held = append(h.held, b...)
+		b = h.held
 	}
 	unsure := false
 	for i := range c.table.protocols {
 		p := &c.table.protocols[i]
-		switch max(c.ask(p.Client, k.Dir, true, b), c.ask(p.Server, k.Dir, false, b)) {
+		// Either side may be the client, whoever opened the connection.
+		switch max(p.Client(b), p.Server(b)) {
 		case Certain:
-			c.table.stats.Identified++
 			c.take(p, k)
 			return
 		case Unsure:
 			unsure = true
 		}
 	}
-	if unsure && len(b) < c.table.limits.HeldBytes {
-		if c.held == nil {
-			c.held = &held{}
-		}
-		if c.held.bytes[k.Dir] == nil {
-			c.held.bytes[k.Dir] = append([]byte(nil), k.Bytes...)
-			c.held.first[k.Dir] = *k
-			c.held.first[k.Dir].Bytes = nil
-		}
-		return
+	switch {
+	case !unsure:
+		c.refuse(k, b, false)
+	case len(b) >= c.table.limits.HeldBytes:
+		c.refuse(k, b, true)
+	default:
+		c.hold(k)
 	}
-	c.refuse(b, k)
 }
 
-// ask skips questions whose answer the handshake knows.
-func (c *conn) ask(f func([]byte) Confidence, d reassembly.Direction, client bool, b []byte) Confidence {
-	if c.start.Handshake && (d == c.start.Client) != client {
-		return NotMine
+func (c *conn) searching() *search {
+	if c.search == nil {
+		c.search = new(search)
 	}
-	return f(b)
+	return c.search
 }
 
-// take makes the parser and feeds it what was held: the other direction first,
-// whose bytes came before.
+// hold keeps a chunk that begins a direction.
+func (c *conn) hold(k *reassembly.Chunk) {
+	s := c.searching()
+	h := &s.side[k.Dir]
+	if h.held != nil {
+		return // look has appended to it
+	}
+	if s.side[k.Dir.Reverse()].held == nil {
+		s.first = k.Dir
+	}
+	h.held = bytes.Clone(k.Bytes)
+	h.chunk = *k
+}
+
+// miss notes that nobody gets n bytes, nor what is held before them.
+func (c *conn) miss(k *reassembly.Chunk, n uint64) {
+	h := &c.searching().side[k.Dir]
+	seq := k.Seq
+	if h.held != nil {
+		n += uint64(len(h.held))
+		seq = h.chunk.Seq
+		h.held = nil
+	}
+	if h.missed == 0 {
+		h.seq = seq
+	}
+	h.missed += n
+}
+
+// take gives the conversation to a protocol, and the protocol's parser what is
+// held and what is missing.
 func (c *conn) take(p *Protocol, k *reassembly.Chunk) {
-	start := c.start
-	if c.tries > 0 || c.lossy {
-		start.Handshake = false // its beginning is not what we have
-	}
-	c.parser = p.New(&start)
-	h := c.held
-	c.held = nil
-	if h == nil {
+	c.table.stats.Identified++
+	s := c.search
+	c.search = nil
+	c.parser = p.New(&c.start, (*rest)(c))
+	if s == nil {
 		c.parser.Feed(k)
 		return
 	}
-	for _, d := range [2]reassembly.Direction{k.Dir.Reverse(), k.Dir} {
-		if b := h.bytes[d]; b != nil {
-			first := h.first[d]
-			first.Bytes = b
-			c.parser.Feed(&first)
-		} else if d == k.Dir {
-			c.parser.Feed(k)
+	late := false
+	for d := range s.side {
+		if h := &s.side[d]; h.missed > 0 {
+			late = true
+			c.parser.Feed(&reassembly.Chunk{Dir: reassembly.Direction(d), Gap: h.missed, Seq: h.seq, Origin: k.Origin})
+		}
+	}
+	if late {
+		c.table.stats.Late++
+	}
+	if s.side[k.Dir].held == nil {
+		s.side[k.Dir].held, s.side[k.Dir].chunk = k.Bytes, *k
+		s.first = k.Dir.Reverse()
+	}
+	for _, d := range [2]reassembly.Direction{s.first, s.first.Reverse()} {
+		h := &s.side[d]
+		if h.held != nil {
+			h.chunk.Bytes = h.held
+			c.parser.Feed(&h.chunk)
+		}
+		if h.ended {
+			c.parser.End(d, reassembly.EndFIN, h.end)
 		}
 	}
 }
 
-// refuse counts what is nobody's. Only where the beginning is missing may a
-// later chunk be the beginning of something.
-func (c *conn) refuse(b []byte, k *reassembly.Chunk) {
-	c.tries++
-	c.held = nil
-	if (!c.start.Handshake || c.lossy) && c.tries < maxTries {
-		return
-	}
-	c.done = true
-	s := &c.table.stats
+// refuse notes that a chunk is nobody's. Only where the beginning is missing
+// another one may be somebody's.
+func (c *conn) refuse(k *reassembly.Chunk, b []byte, long bool) {
+	st := &c.table.stats
+	var count *uint64
 	switch {
-	case len(b) >= 3 && b[0] == 0x16 && b[1] == 3:
-		s.TLS++
-	case bytes.HasPrefix(b, []byte("SSH-")):
-		s.SSH++
-	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0")):
-		s.HTTP2++
-	case len(b) >= c.table.limits.HeldBytes:
-		s.GivenUp++
+	case len(b) >= 3 && 0x14 <= b[0] && b[0] <= 0x17 && b[1] == 3 && b[2] <= 4: // RFC 8446, section 5.1
+		count = &st.TLS
+	case bytes.HasPrefix(b, []byte("SSH-")): // RFC 4253, section 4.2
+		count = &st.SSH
+	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0\r\n")): // RFC 9113, section 3.4
+		count = &st.HTTP2
 	default:
-		s.Unknown++
+		count = &st.Unknown
+		if c.partial() {
+			if s := c.searching(); s.tries < c.table.limits.Tries {
+				s.tries++
+				n := len(k.Bytes)
+				if s.side[k.Dir].held != nil {
+					n = 0 // it was added to what is held
+				}
+				c.miss(k, uint64(n))
+				return
+			}
+			long = true
+		}
+		if long {
+			st.GivenUp++
+		}
 	}
+	*count++
+	c.search = nil
+	c.parser = nobody{}
+}
+
+// partial reports whether the beginning of the conversation is missing.
+func (c *conn) partial() bool {
+	return !c.start.Handshake || c.search != nil && (c.search.side[0].missed > 0 || c.search.side[1].missed > 0)
 }
 
 // End hands the end on.
@@ -208,5 +280,32 @@ func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 		c.parser.End(d, why, at)
 		return
 	}
-	c.held = nil
+	s := c.searching()
+	s.side[d].ended, s.side[d].end = true, at
+	if s.side[d.Reverse()].ended {
+		c.table.stats.Unknown++
+		c.search, c.parser = nil, nobody{}
+	}
 }
+
+// rest is a conversation as seen by its parser: what is fed to it is of
+// another protocol.
+type rest conn
+
+// Feed looks at the conversation anew.
+func (r *rest) Feed(k *reassembly.Chunk) {
+	r.table.stats.Changed++
+	r.parser, r.search = nil, nil
+	(*conn)(r).Feed(k)
+}
+
+// End hands the end on.
+func (r *rest) End(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
+	(*conn)(r).End(d, why, at)
+}
+
+// nobody parses what is nobody's.
+type nobody struct{}
+
+func (nobody) Feed(*reassembly.Chunk)                                      {}
+func (nobody) End(reassembly.Direction, reassembly.End, reassembly.Origin) {}
