@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/authtap/authtap/capture"
@@ -83,6 +84,9 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	usr1 := make(chan os.Signal, 1)
 	signal.Notify(usr1, syscall.SIGUSR1)
 	defer signal.Stop(usr1)
+	if t.live {
+		p.warn("listening on %s", strings.Join(t.source.Inputs(), ", "))
+	}
 
 	bar := p.progress(&t)
 	failed := false

@@ -73,7 +73,6 @@ it comes. SIGINT ends, SIGUSR1 prints statistics.`,
 			}
 			defer source.Close()
 			c.Source = source
-			p.warn("listening on %s", strings.Join(s.Interfaces, ", "))
 			err = p.judge(cmd.Context(), s, &c, true)
 			return errors.Join(err, c.close())
 		},

@@ -99,7 +99,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	}
 	if g&Reading != 0 {
 		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
-		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: one less than there are cores, but at least one")
+		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: as many as there are cores")
 		fs.Var(&s.Limits, "limits", "replace limits, as NAME=NUMBER,...; authtap config check lists them")
 	}
 	if g&Judging != 0 {
