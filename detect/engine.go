@@ -361,7 +361,7 @@ func (e *Engine) report(p *Pass, r Report) {
 		e.order.MoveToBack(rec.place)
 	}
 	switch {
-	case judged || r.ByLogin:
+	case judged || r.ByLogin || r.Posture && len(r.Only) > 0:
 		if rec.keep(p, &r) {
 			e.byEnd[p.endpoint.Canonical()] = append(e.byEnd[p.endpoint.Canonical()], rec)
 		}
@@ -369,7 +369,8 @@ func (e *Engine) report(p *Pass, r Report) {
 	case r.Verdict != 0:
 		rec.verdict = max(rec.verdict, r.Verdict)
 	default:
-		rec.verdict = Observed
+		// What the server itself shows needs no verdict any more.
+		rec.verdict, rec.observed, rec.only = Observed, true, nil
 	}
 	if rec.verdict > before {
 		rec.describe(p, &r)

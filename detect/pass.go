@@ -118,7 +118,8 @@ type Report struct {
 	// Verdict is set by window detectors only, from what their window holds.
 	Verdict Verdict
 	// Only holds the finding back until the verdict is one of these (empty:
-	// any). Held reports are bounded and counted.
+	// any). Held reports are bounded and counted. Together with Posture it
+	// says what the server must have done with the attempt that shows it.
 	Only []Verdict
 	// Count and First, where set, are the events that the report stands for
 	// when it opens a finding (a window's events before its threshold) and the

@@ -32,6 +32,8 @@ type record struct {
 	laddered   bool // severity follows the verdict
 	confidence Confidence
 	verdict    Verdict
+	posture    bool // its verdict becomes observed
+	observed   bool // and has, which no attempt weakens
 	only       []Verdict
 	attempts   []attempt
 
@@ -85,7 +87,7 @@ func newRecord(p *Pass, r *Report, key recordKey) *record {
 	d := p.detector
 	rec := &record{
 		key: key, detector: d, dedupe: r.Key, first: p.Now(), last: p.Now(), count: 1, version: 1,
-		title: d.Title, base: d.Severity, confidence: d.Confidence, only: r.Only,
+		title: d.Title, base: d.Severity, confidence: d.Confidence, only: r.Only, posture: r.Posture,
 		laddered: d.Attempt && !r.Posture && r.Verdict == 0,
 		client:   p.ins.Client, clientPort: x.Client.Port(), server: x.Server, principal: p.principal(r),
 		file: p.engine.options.Input(x.Origin.Input), packet: x.Origin.Number,
@@ -240,6 +242,9 @@ func (rec *record) keep(p *Pass, r *Report) bool {
 
 // judge finds the strongest verdict of the attempts, by what is known now.
 func (rec *record) judge(now capture.Time) {
+	if rec.observed {
+		return
+	}
 	rec.verdict = 0
 	for i := range rec.attempts {
 		t := &rec.attempts[i]
@@ -256,12 +261,15 @@ func (rec *record) judge(now capture.Time) {
 		}
 		rec.verdict = max(rec.verdict, v)
 	}
+	if rec.posture && slices.Contains(rec.only, rec.verdict) {
+		rec.verdict, rec.observed = Observed, true
+	}
 }
 
 // due reports whether the finding may be told: whether its verdict is one that
 // its reports asked for.
 func (rec *record) due() bool {
-	return len(rec.only) == 0 || slices.Contains(rec.only, rec.verdict)
+	return len(rec.only) == 0 || rec.observed || slices.Contains(rec.only, rec.verdict)
 }
 
 // severity follows the verdict (ARCHITECTURE.md, section 4).

@@ -26,7 +26,8 @@ Give people sessions or short-lived tokens. Where Basic must stay, keep it to TL
 		r := detect.Report{Key: detect.Key(hostOf(p), p.Endpoint())}
 		switch c := basicPresented(p); {
 		case c != nil && p.Outcome() == endpoint.Success:
-			r.Credential = c
+			// Not where everybody is let in, as scanners find out.
+			r.Credential, r.Posture, r.Only = c, true, []detect.Verdict{detect.Accepted, detect.LikelyAccepted}
 			r.Evidence = detect.Evidence{{Name: "seen", Value: credential.Word("password accepted")}}
 			if !p.Discriminates() {
 				r.Confidence = detect.Firm

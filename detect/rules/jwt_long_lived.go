@@ -28,18 +28,20 @@ Let access tokens live for minutes and renew them with refresh tokens that chang
 		{Name: "refresh", Default: 90 * 24 * time.Hour, Doc: "life of a refresh token that is Low"},
 	},
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) { longLived(p, c, t) })
-		if p.Outcome() == endpoint.Success && p.Discriminates() {
+		issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) { longLived(p, c, t, nil) })
+		if p.Outcome() == endpoint.Success {
 			presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
 				if c.Access() && !t.SignatureMissing() {
-					longLived(p, c, t)
+					longLived(p, c, t, []detect.Verdict{detect.Accepted})
 				}
 			})
 		}
 	},
 })
 
-func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token) {
+// longLived reports a token that the server issued, or, with only, if it
+// accepted it.
+func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token, only []detect.Verdict) {
 	if t.Encrypted || t.NoClaims || t.AlgNone() || idToken(c, t) || requestObject(c) {
 		return
 	}
@@ -77,7 +79,7 @@ func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token) {
 		issuer = hostOf(p)
 	}
 	p.Report(detect.Report{
-		Key: detect.Key(issuer, kind), Title: title, Severity: severity, Credential: c,
+		Key: detect.Key(issuer, kind), Title: title, Severity: severity, Credential: c, Posture: true, Only: only,
 		Explain: func() detect.Evidence {
 			return append(tokenEvidence(p, t), detect.Fact{Name: "lifetime", Value: what})
 		},
