@@ -216,6 +216,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	}
 	if !e.suspect && x.Request.Present {
 		p.endpoint.Learn(&ins.Answer, ins.Found.Request, ins.OtherCookies, now)
+		if p.endpoint == e.endpoints.None() {
+			e.endpoints.Remember(host, x.Request.Method, ins.Path, &ins.Answer, ins.Found.Request, now)
+		}
 	}
 	if p.endpoint.Version() != version {
 		e.rejudge(p.endpoint, now)

@@ -59,6 +59,9 @@ const (
 	SaysFailure
 	// Connected: the request was CONNECT or an upgrade.
 	Connected
+	// Stale: the password was right, but too old a nonce was used (RFC 7616,
+	// section 3.3).
+	Stale
 )
 
 // shapeBytes is how much of a body is looked at; a longer one is judged by its
@@ -158,6 +161,11 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 		case 15:
 			if strings.EqualFold(f.Name, "CF-Cache-Status") && containsFold(f.Value, "hit") {
 				a.Marks |= Cached
+			}
+		case 16:
+			if r.Status == 401 && strings.EqualFold(f.Name, "WWW-Authenticate") &&
+				containsFold(strings.NewReplacer(" ", "", `"`, "").Replace(f.Value), "stale=true") {
+				a.Marks |= Stale
 			}
 		}
 	}

@@ -316,6 +316,43 @@ func TestLogin(t *testing.T) {
 	if o := e.Login(&no, basic, start); o != LoginFailure {
 		t.Errorf("Basic refused: %v", o)
 	}
+	stale := Answer{Status: 401, Marks: Stale}
+	if o := e.Login(&stale, &credential.Login{Form: "digest"}, start); o != LoginUnclear {
+		t.Errorf("Digest with an old nonce: %v", o)
+	}
+}
+
+// An endpoint that refuses first and then lets in is known to refuse.
+func TestRefusedBeforeItIsKnown(t *testing.T) {
+	ok, no, gone := answer(200, 7), answer(401, 9), answer(404, 9)
+	for name, c := range map[string]struct {
+		first  *Answer
+		method string
+		creds  []credential.Credential
+		want   bool
+	}{
+		"nothing":         {nil, "GET", nil, false},
+		"without":         {&no, "GET", nil, true},
+		"with a bad one":  {&no, "GET", []credential.Credential{flawed}, true},
+		"with a good one": {&no, "GET", []credential.Credential{token}, true},
+		"not found":       {&gone, "GET", nil, false},
+		"another method":  {&no, "POST", nil, false},
+	} {
+		m := NewMap(Options{})
+		if c.first != nil {
+			if e, _ := m.Find("h", c.method, "/x", alice, c.first.Status, start); e != m.None() {
+				t.Fatalf("%s: one refusal makes an endpoint", name)
+			}
+			m.Remember("h", c.method, "/x", c.first, c.creds, start)
+		}
+		for range 3 {
+			e, _ := m.Find("h", "GET", "/x", alice, 200, start)
+			e.Learn(&ok, []credential.Credential{token}, false, start)
+		}
+		if e, _ := m.Find("h", "GET", "/x", alice, 200, start); e.Discriminates(start) != c.want {
+			t.Errorf("%s: discriminates: %v", name, !c.want)
+		}
+	}
 }
 
 func TestExamine(t *testing.T) {
@@ -370,6 +407,21 @@ func TestExamine(t *testing.T) {
 	}
 	if a := Examine(unpaired, "/", &credential.Found{}); a.Status != 0 {
 		t.Error("an unpaired answer was believed")
+	}
+}
+
+func TestStaleNonce(t *testing.T) {
+	x := &exchange.Exchange{Request: exchange.Message{Present: true, Method: "GET", Target: "/"}}
+	for value, want := range map[string]Marks{
+		`Digest realm="x", nonce="n", stale=true`:   Stale,
+		`Digest realm="x", nonce="n", STALE="TRUE"`: Stale,
+		`Digest realm="x", nonce="n", stale=false`:  0,
+		`Digest realm="x", nonce="n"`:               0,
+	} {
+		x.Response = exchange.Message{Present: true, Status: 401, Header: exchange.Header{{Name: "WWW-Authenticate", Value: value}}}
+		if a := Examine(x, "/", &credential.Found{}); a.Marks&Stale != want {
+			t.Errorf("%s: marks %b", value, a.Marks)
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 func (e *Endpoint) schemeLogin(a *Answer, now capture.Time) LoginOutcome {
 	switch e.Outcome(a, now) {
 	case Refusal:
-		if a.Status == 403 { // known, but not allowed; or a filter
+		if a.Status == 403 || a.Marks&Stale != 0 { // known, but not allowed; or a filter
 			return LoginUnclear
 		}
 		return LoginFailure

@@ -223,17 +223,7 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies 
 	if e.overflow || a.Status == 0 || a.Marks&Damaged != 0 {
 		return
 	}
-	p := None
-	for i := range creds {
-		if creds[i].Access() {
-			p = Good
-			if creds[i].Flaw != 0 {
-				p = Bad
-				break
-			}
-		}
-	}
-	o := e.Outcome(a, now)
+	p, o := presented(creds), e.Outcome(a, now)
 	slot, ok := e.advance(now)
 	if !ok {
 		return
@@ -290,6 +280,28 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies 
 		set, _, _ := Kinds(creds, nil, otherCookies)
 		e.learnAlone(set, o, now)
 	}
+}
+
+// wasRefused gives a new endpoint the 401 that was seen before it was known.
+func (e *Endpoint) wasRefused(p Presented, at capture.Time) {
+	slot, _ := e.advance(at)
+	e.counts[slot][p][Refusal]++
+	e.says401 = true
+	e.refused = e.refused || p != Good
+}
+
+// presented says what the request of these credentials carried.
+func presented(creds []credential.Credential) Presented {
+	p := None
+	for i := range creds {
+		if creds[i].Access() {
+			if creds[i].Flaw != 0 {
+				return Bad
+			}
+			p = Good
+		}
+	}
+	return p
 }
 
 func (e *Endpoint) learnAlone(set uint64, o Outcome, now capture.Time) {

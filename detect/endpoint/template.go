@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/credential"
 )
 
 // Options bound what is learned.
@@ -49,9 +50,19 @@ type host struct {
 	root      node
 	templates int
 	// candidates are paths that one client asked for and that were not
-	// answered with success: hash of the path → client. A scan fills it and
+	// answered with success, by the hash of the path. A scan fills it and
 	// leaves nothing else behind.
-	candidates map[uint64]netip.Addr
+	candidates map[uint64]candidate
+}
+
+// candidate is a path that has no template yet: who asked for it first, and
+// the last 401 to that. A client that is refused and then gets in is how most
+// endpoints are first seen.
+type candidate struct {
+	client    netip.Addr
+	method    uint32 // that was refused, 0 for none
+	presented Presented
+	refused   capture.Time
 }
 
 // maxCandidates bounds the paths a host that wait for a second client; when it
@@ -127,6 +138,9 @@ func (m *Map) Find(hostName, method, path string, client netip.Addr, status uint
 		return m.none, n.template
 	}
 	e := &Endpoint{method: strings.Clone(method)}
+	if c := h.candidates[hash64(path)]; c.method == hash32(method) {
+		e.wasRefused(c.presented, c.refused)
+	}
 	n.methods = append(n.methods, e)
 	m.stats.Endpoints++
 	return e, n.template
@@ -143,13 +157,29 @@ func (h *host) known(path string, client netip.Addr, status uint16) bool {
 	k := hash64(path)
 	first, seen := h.candidates[k]
 	if seen {
-		return first != client
+		return first.client != client
 	}
 	if h.candidates == nil || len(h.candidates) >= maxCandidates {
-		h.candidates = make(map[uint64]netip.Addr)
+		h.candidates = make(map[uint64]candidate)
 	}
-	h.candidates[k] = client
+	h.candidates[k] = candidate{client: client}
 	return false
+}
+
+// Remember notes the refusal of a request whose endpoint is none yet. Requests
+// whose credential a detector suspects are not to be given here.
+func (m *Map) Remember(hostName, method, path string, a *Answer, creds []credential.Credential, now capture.Time) {
+	if a.Status != 401 || a.Marks&Damaged != 0 {
+		return
+	}
+	h := m.hosts[hostName]
+	if h == nil {
+		return
+	}
+	if c, ok := h.candidates[hash64(path)]; ok {
+		c.method, c.presented, c.refused = hash32(method), presented(creds), now
+		h.candidates[hash64(path)] = c
+	}
 }
 
 // find walks the path without allocating.
