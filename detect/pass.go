@@ -76,15 +76,21 @@ func (p *Pass) State() any { return p.detector.state }
 // Key joins the parts of a dedupe key. Parts come from traffic: the separator
 // is escaped within them, and each is cut to 256 bytes.
 func Key(parts ...string) string {
+	n := len(parts)
+	for _, s := range parts {
+		n += min(len(s), 256)
+	}
 	var b strings.Builder
+	b.Grow(n)
 	for i, s := range parts {
 		if i > 0 {
 			b.WriteByte('|')
 		}
-		if len(s) > 256 {
-			s = s[:256]
+		s = s[:min(len(s), 256)]
+		if strings.IndexByte(s, '|') >= 0 {
+			s = strings.ReplaceAll(s, "|", "%7C")
 		}
-		b.WriteString(strings.ReplaceAll(s, "|", "%7C"))
+		b.WriteString(s)
 	}
 	return b.String()
 }

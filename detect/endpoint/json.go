@@ -110,6 +110,9 @@ func (j *jsonFacts) array(depth int, path uint64) bool {
 			}
 			j.pos++
 			path = 0
+			if n == 1 && bytes.IndexByte(j.data[j.pos:], ']') < 0 {
+				return false // it is cut off, and the others say nothing
+			}
 		}
 		if !j.value(depth+1, path) {
 			return false

@@ -23,7 +23,7 @@ Give people sessions or short-lived tokens. Where Basic must stay, keep it to TL
 	CWE: []int{522}, OWASP: []string{"API2:2023"}, RFC: []string{"RFC 7617 §4"},
 	Needs: detect.Presented | detect.Challenge,
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		r := detect.Report{Key: detect.Key(hostOf(p), p.Endpoint())}
+		var r detect.Report
 		switch c := basicPresented(p); {
 		case c != nil && p.Outcome() == endpoint.Success:
 			// Not where everybody is let in, as scanners find out.
@@ -41,6 +41,7 @@ Give people sessions or short-lived tokens. Where Basic must stay, keep it to TL
 			r.Title = "OAuth clients authenticate with a secret in Authorization: Basic"
 			r.Severity = detect.Info
 		}
+		r.Key = detect.Key(hostOf(p), p.Endpoint())
 		r.Evidence = append(r.Evidence, detect.Fact{Name: "target", Value: p.Target()})
 		p.Report(r)
 	},

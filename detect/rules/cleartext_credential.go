@@ -33,9 +33,7 @@ Serve the API over TLS only, refuse requests over HTTP instead of redirecting th
 		if c == nil {
 			return
 		}
-		r := detect.Report{
-			Key: detect.Key(hostOf(p)), Credential: c, Evidence: detect.Evidence{{Name: "target", Value: p.Target()}},
-		}
+		r := detect.Report{Key: detect.Key(hostOf(p)), Credential: c}
 		inner := credential.Redacted{}
 		switch {
 		case endsTLS(x.Request.Header):
@@ -46,7 +44,13 @@ Serve the API over TLS only, refuse requests over HTTP instead of redirecting th
 		if inner != (credential.Redacted{}) {
 			r.Key += "|internal"
 			r.Title, r.Severity = "Credentials cross the internal network without encryption", detect.Info
-			r.Evidence = append(r.Evidence, detect.Fact{Name: "hop", Value: inner})
+		}
+		r.Explain = func() detect.Evidence {
+			e := detect.Evidence{{Name: "target", Value: p.Target()}}
+			if inner != (credential.Redacted{}) {
+				e = append(e, detect.Fact{Name: "hop", Value: inner})
+			}
+			return e
 		}
 		p.Report(r)
 	},

@@ -42,20 +42,23 @@ Let access tokens live for minutes and renew them with refresh tokens that chang
 // longLived reports a token that the server issued, or, with only, if it
 // accepted it.
 func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token, only []detect.Verdict) {
-	if t.Encrypted || t.NoClaims || t.AlgNone() || idToken(c, t) || requestObject(c) {
-		return
-	}
 	o := p.Options()
-	refresh := refreshToken(c, t)
-	var life time.Duration
 	from := p.Now()
 	if t.IssuedAt.Set && !t.IssuedAt.Millis {
 		from = t.IssuedAt.At
 	}
+	life := max(t.Expires.At, 0).Sub(from)
+	if t.Expires.Set && !t.Expires.Millis && life <= min(o.Duration("access"), o.Duration("refresh")) {
+		return // as most do, and what has a time before 1970
+	}
+	if t.Encrypted || t.NoClaims || t.AlgNone() || idToken(c, t) || requestObject(c) {
+		return
+	}
+	refresh := refreshToken(c, t)
 	var title string
 	var severity detect.Severity
 	var what credential.Redacted
-	switch life = max(t.Expires.At, 0).Sub(from); {
+	switch {
 	case !t.Expires.Set && t.Issuer == "kubernetes/serviceaccount":
 		title, severity, what = "Tokens of service accounts never expire", detect.Info, credential.Word("no exp")
 	case !t.Expires.Set:
@@ -68,7 +71,7 @@ func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token, on
 			severity = detect.High
 		}
 	default:
-		return // which a time before 1970 comes to as well
+		return
 	}
 	kind := "access"
 	if refresh {

@@ -61,7 +61,6 @@ func tampered(p *detect.Pass, x *exchange.Exchange) {
 		})
 	})
 	success := p.Outcome() == endpoint.Success
-	at := place(p)
 	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
 		if t.SignatureMissing() {
 			return // which is another finding
@@ -74,10 +73,10 @@ func tampered(p *detect.Pass, x *exchange.Exchange) {
 				s.other, s.length = other, t.SignatureLen
 				s.genuine = s.genuine || success && p.Discriminates()
 				if success && s.at == 0 {
-					s.at = at
+					s.at = place(p)
 				}
 			case h.input && s.length != t.SignatureLen, reported:
-			case success && !s.genuine && s.at != at:
+			case success && !s.genuine && s.at != place(p):
 				// Which of the two is the genuine one is not known, and a
 				// genuine token must not be called accepted. This one is it,
 				// if the endpoint refuses others.
