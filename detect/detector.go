@@ -44,7 +44,8 @@ type Detector struct {
 	// Options with their defaults; a configuration may change them.
 	Options []Option
 	// State, when set, makes what the detector keeps across exchanges; it
-	// comes back from Pass.State. It must be bounded (window.Cache is).
+	// comes back from Pass.State. It must be bounded (window.Cache is); with a
+	// method Evicted() uint64 it tells how often the bound was met.
 	State func(o Values) any
 	// Exchange looks at one exchange. x is p's.
 	Exchange func(p *Pass, x *exchange.Exchange)

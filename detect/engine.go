@@ -54,8 +54,11 @@ type Stats struct {
 	// Evicted findings were closed early to stay within MaxFindings, Deferred
 	// work was not done because too much was under way.
 	Evicted, Deferred uint64
-	Endpoints         endpoint.Stats
-	Windows           map[string]window.Stats
+	// Forgotten are entries of the detectors' own memory that made room for
+	// others.
+	Forgotten uint64
+	Endpoints endpoint.Stats
+	Windows   map[string]window.Stats
 }
 
 // Engine shows exchanges to detectors, decides on verdicts and keeps the open
@@ -263,6 +266,11 @@ func (e *Engine) Stats() Stats {
 	for _, r := range e.open {
 		if !r.due() {
 			s.Held++
+		}
+	}
+	for _, r := range e.running {
+		if m, ok := r.state.(interface{ Evicted() uint64 }); ok {
+			s.Forgotten += m.Evicted()
 		}
 	}
 	s.Windows = make(map[string]window.Stats, len(e.windows))

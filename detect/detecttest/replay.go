@@ -30,6 +30,17 @@ var secrets = sync.OnceValue(func() *credential.Secrets {
 // has others, and gives the last version of each finding, ordered as authtap
 // replay prints them. Options.Emit is not used.
 func Replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding, error) {
+	findings, _, err := replay(packets, o)
+	return findings, err
+}
+
+// Stats does the same and gives the engine's statistics.
+func Stats(packets []reassemblytest.Packet, o detect.Options) (detect.Stats, error) {
+	_, stats, err := replay(packets, o)
+	return stats, err
+}
+
+func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding, detect.Stats, error) {
 	last := map[string]detect.Finding{}
 	o.Emit = func(f detect.Finding) { last[f.ID] = f }
 	if o.Secrets == nil {
@@ -37,7 +48,7 @@ func Replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	}
 	engine, err := detect.NewEngine(o)
 	if err != nil {
-		return nil, err
+		return nil, detect.Stats{}, err
 	}
 	inspector := detect.NewInspector(o)
 	var order reassembly.Order
@@ -81,5 +92,5 @@ func Replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	slices.SortFunc(findings, func(a, b detect.Finding) int {
 		return cmp.Or(cmp.Compare(a.FirstSeen, b.FirstSeen), cmp.Compare(a.ID, b.ID))
 	})
-	return findings, nil
+	return findings, engine.Stats(), nil
 }

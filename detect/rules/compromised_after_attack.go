@@ -78,6 +78,9 @@ func newCompromised() *compromisedState {
 	}
 }
 
+// Evicted counts what made room.
+func (c *compromisedState) Evicted() uint64 { return c.attacks.Evicted() + c.agents.Evicted() }
+
 // This detector's name stands behind those of brute_force and
 // brute_force_distributed, one of which feeds the windows if it does not itself:
 // when it looks, every detector of attacks has seen the attempt.

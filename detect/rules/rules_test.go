@@ -2,12 +2,14 @@ package rules_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/detecttest"
 	"github.com/authtap/authtap/detect/rules"
+	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
 func TestScripts(t *testing.T) { detecttest.Scripts(t, "testdata", rules.All()) }
@@ -51,5 +53,33 @@ func TestEachAlone(t *testing.T) {
 		if _, err := detect.NewEngine(detect.Options{Detectors: []detect.Detector{d}}); err != nil {
 			t.Errorf("%s: %v", d.Name, err)
 		}
+	}
+}
+
+// What a detector keeps is bounded, and says when the bound was met.
+func TestMemoryIsBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("conn a 192.0.2.7:40000 198.51.100.1:80\n")
+	for range 30 {
+		b.WriteString(`
+> GET /x HTTP/1.1
+> Host: api.test
+> Authorization: Bearer {{jwth (dict "kid" "1") "HS256" "` + strings.Repeat("x", b.Len()%97) + `" (dict "sub" "carol" "n" ` + strconv.Itoa(b.Len()) + `)}}
+
+< HTTP/1.1 401 Unauthorized
+
+`)
+	}
+	d, err := reassemblytest.Parse("test", b.String(), detecttest.Funcs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tampered, _ := rules.Find("jwt_tampered")
+	stats, err := detecttest.Stats(d.Packets(), detect.Options{
+		Detectors: []detect.Detector{tampered},
+		Settings:  map[string]detect.Values{"jwt_tampered": {"tokens": 5}},
+	})
+	if err != nil || stats.Forgotten != 2*30-2*5 {
+		t.Errorf("%d forgotten, %v", stats.Forgotten, err)
 	}
 }

@@ -44,6 +44,9 @@ func (c *Cache[K, V]) Len() int { return len(c.index) }
 // Stats may be called between other calls.
 func (c *Cache[K, V]) Stats() CacheStats { return c.stats }
 
+// Evicted is how many entries made room for others.
+func (c *Cache[K, V]) Evicted() uint64 { return c.stats.Evicted }
+
 // Get gives the value of a key, nil where there is none, and uses it. The
 // pointer is valid until the next call of a method.
 func (c *Cache[K, V]) Get(k K, now capture.Time) *V {

@@ -74,7 +74,7 @@ func TestCacheCounts(t *testing.T) {
 	if c.Get("a", start) != nil || c.Get("c", at(time.Minute)) == nil || c.Get("b", at(time.Hour)) != nil {
 		t.Error("wrong ones are there")
 	}
-	if got := c.Stats(); got != (CacheStats{Evicted: 1, Expired: 1}) {
+	if got := c.Stats(); got != (CacheStats{Evicted: 1, Expired: 1}) || c.Evicted() != 1 {
 		t.Errorf("%+v", got)
 	}
 	if c := NewCache[string, bool](2, 0); true {
