@@ -109,7 +109,8 @@ func endsTLS(h exchange.Header) bool {
 			continue
 		}
 		for _, t := range tlsHeaders[n] {
-			if strings.EqualFold(h[i].Name, t.name) && t.says(h[i].Value) {
+			// Most names differ in their last letter already.
+			if h[i].Name[n-1]|0x20 == t.name[n-1]|0x20 && strings.EqualFold(h[i].Name, t.name) && t.says(h[i].Value) {
 				return true
 			}
 		}

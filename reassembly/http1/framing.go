@@ -95,7 +95,16 @@ func (f *framing) transferEncoding(value string) {
 	}
 }
 
-func trim(s string) string { return strings.Trim(s, " \t") }
+// trim takes optional white space away (RFC 9110, section 5.6.3).
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // frameRequest goes on behind a request's header.
 func (p *conn) frameRequest(h *half, c *reassembly.Chunk, m *exchange.Message, f *framing, at int) {

@@ -296,18 +296,18 @@ func (p *conn) fields(h *half, m *exchange.Message, s string, f *framing) {
 // field reads one header line (RFC 9112, section 5.1). Its name is empty where
 // there is none.
 func field(line string) (f exchange.Field, clean bool) {
+	n := 0
+	for n < len(line) && isToken(line[n]) {
+		n++
+	}
+	if n > 0 && n < len(line) && line[n] == ':' {
+		return exchange.Field{Name: line[:n], Value: trim(line[n+1:])}, true
+	}
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || name == "" || name[0] == ' ' || name[0] == '\t' {
 		// Section 2.2: what is indented behind the first line is passed over.
 		return f, false
 	}
-	clean = true
-	for i := range len(name) {
-		if !isToken(name[i]) {
-			// Section 5.1: blanks before the colon, among others.
-			name, clean = strings.TrimRight(name, " \t"), false
-			break
-		}
-	}
-	return exchange.Field{Name: name, Value: strings.Trim(value, " \t")}, clean
+	// Section 5.1: blanks before the colon, among others.
+	return exchange.Field{Name: strings.TrimRight(name, " \t"), Value: trim(value)}, false
 }
