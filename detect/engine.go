@@ -395,7 +395,7 @@ func (e *Engine) tell(r *record, before Verdict) {
 	if !r.due() {
 		return
 	}
-	if r.verdict != before || r.told == 0 || r.count >= 2*r.told {
+	if r.verdict != before || r.severity() != r.toldSeverity || r.told == 0 || r.count >= 2*r.told {
 		e.emit(r)
 	}
 }
@@ -404,7 +404,7 @@ func (e *Engine) emit(r *record) {
 	if r.told == 0 {
 		e.stats.Findings++
 	}
-	r.told, r.toldVersion = r.count, r.version
+	r.told, r.toldVersion, r.toldSeverity = r.count, r.version, r.severity()
 	e.stats.Versions++
 	if e.options.Emit != nil {
 		e.options.Emit(r.finding(e.options.Sensor))

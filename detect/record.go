@@ -17,15 +17,16 @@ import (
 
 // record is an open finding: what its versions are made of.
 type record struct {
-	key         recordKey
-	detector    *running
-	dedupe      string
-	place       *list.Element
-	first, last capture.Time
-	count       uint64
-	version     uint64
-	told        uint64 // the count when it was last told
-	toldVersion uint64
+	key          recordKey
+	detector     *running
+	dedupe       string
+	place        *list.Element
+	first, last  capture.Time
+	count        uint64
+	version      uint64
+	told         uint64 // the count when it was last told
+	toldVersion  uint64
+	toldSeverity Severity
 
 	title      string
 	base       Severity
@@ -174,10 +175,10 @@ func (rec *record) add(p *Pass, r *Report) {
 	if x.Server != rec.server {
 		rec.several |= servers
 	}
-	if p.principal(r) != rec.principal {
+	if rec.several&principals == 0 && p.principal(r) != rec.principal {
 		rec.several |= principals
 	}
-	if r.Credential != nil && named(r.Credential) != rec.credential {
+	if rec.several&credentials == 0 && r.Credential != nil && named(r.Credential) != rec.credential {
 		rec.several |= credentials
 	}
 	if r.Verdict != 0 {

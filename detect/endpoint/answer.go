@@ -64,9 +64,13 @@ const (
 	Stale
 )
 
-// shapeBytes is how much of a body is looked at; a longer one is judged by its
-// beginning (CATALOGUE.md, 1.4 e).
-const shapeBytes = 1 << 10
+// How much of a body is looked at; a longer one is judged by its beginning
+// (CATALOGUE.md, 1.4 e). What a page says to people stands further behind than
+// what an API says to programs.
+const (
+	shapeBytes = 1 << 10
+	pageBytes  = 32 << 10
+)
 
 // Examine reads the answer of an exchange. path is the request's path.
 func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer {
@@ -249,10 +253,8 @@ func LoginPath(p string) bool {
 
 // content reads shape and marks from the body.
 func (a *Answer) content(r *exchange.Message) {
-	b := r.Body.Bytes
-	if len(b) > shapeBytes {
-		b = b[:shapeBytes]
-	}
+	page := r.Body.Bytes[:min(len(r.Body.Bytes), pageBytes)]
+	b := page[:min(len(page), shapeBytes)]
 	t := bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
 	switch {
 	case len(t) == 0:
@@ -272,11 +274,11 @@ func (a *Answer) content(r *exchange.Message) {
 			a.Marks |= SaysFailure
 		}
 	case t[0] == '<':
-		form := hasPasswordField(t) || hasPasswordField(b)
+		form := hasPasswordField(page)
 		if form {
 			a.Marks |= LoginForm
 		}
-		if failureWords.in(t) {
+		if failureWords.in(page) {
 			a.Marks |= SaysFailure
 		}
 		a.Shape = 2 | uint64(a.Type)<<8

@@ -383,6 +383,8 @@ func TestExamine(t *testing.T) {
 		"mfa not":                 {x(200, `{"mfa_required":false}`), 0},
 		"mfa as status":           {x(200, `{"status":"MFA_REQUIRED"}`), AsksSecondFactor},
 		"html":                    {x(200, `<html><body>Welcome</body></html>`, "Content-Type", "text/html"), 0},
+		"html form far behind":    {x(200, "<html>"+strings.Repeat("<p>x</p>", 1000)+`<input type='password'>`), LoginForm},
+		"html sorry far behind":   {x(200, "<html>"+strings.Repeat("<p>x</p>", 1000)+`Your password was incorrect.`), SaysFailure},
 		"html form":               {x(200, `<html><INPUT Type = x><input name="p" type="PASSWORD"></html>`), LoginForm},
 		"to login":                {x(302, "", "Location", "/account/LogIn?next=/"), ToLogin},
 		"to login.php":            {x(302, "", "Location", "https://h.test/login.php"), ToLogin},

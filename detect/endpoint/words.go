@@ -36,7 +36,7 @@ func (s *wordSet) in(b []byte) bool {
 var failureWords = newWordSet(
 	"invalid password", "invalid username", "invalid user", "invalid credential", "invalid login", "invalid email or",
 	"incorrect password", "incorrect username", "incorrect login", "incorrect email", "incorrect credential",
-	"wrong password", "wrong username", "wrong credential", "login failed", "authentication failed", "failed to log",
+	"password was incorrect", "password is incorrect", "password is invalid", "is not correct", "wrong password", "wrong username", "wrong credential", "login failed", "authentication failed", "failed to log",
 	"bad credentials", "not authorized", "unauthorized", "access denied", "does not match our records", "do not match our records",
 	"account locked", "account is locked", "account has been locked", "too many attempts", "too many failed", "too many login",
 	"recaptcha", "hcaptcha", "captcha required",
