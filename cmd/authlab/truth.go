@@ -61,7 +61,7 @@ func compareAll(w io.Writer, folder, program string) error {
 	}
 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "requests\tof\tstatuses\tof\tMB\t  file\t")
+	fmt.Fprintln(t, "requests\tof\tstatuses\tof\tMB\t  file")
 	var total score
 	var failures []string
 	for _, row := range rows[1:] {
@@ -92,9 +92,9 @@ func compareAll(w io.Writer, folder, program string) error {
 				total.add(s)
 			}
 		}
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t  %s%s\t\n", s.requests, s.wantRequests, s.statuses, s.wantStatuses, run.memory/1e6, name, note)
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t  %s%s\n", s.requests, s.wantRequests, s.statuses, s.wantStatuses, run.memory/1e6, name, note)
 	}
-	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t\t  all that are scored\t\n", total.requests, total.wantRequests, total.statuses, total.wantStatuses)
+	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t\t  all that are scored\n", total.requests, total.wantRequests, total.statuses, total.wantStatuses)
 	if err := t.Flush(); err != nil {
 		return err
 	}
