@@ -417,7 +417,7 @@ func (p *conn) skip(c *reassembly.Chunk, at int) {
 // chunk. As long as the roles have not shown to be right, it also looks for
 // what the other side should be saying.
 func (p *conn) resumes(c *reassembly.Chunk) bool {
-	request, response := LikeRequest(c.Bytes) == identify.Certain && isToken(c.Bytes[0]),
+	request, response := resumesRequest(c.Bytes),
 		LikeResponse(c.Bytes) == identify.Certain
 	if p.is(rolesShown) {
 		return request && p.isClient(c.Dir) || response && p.isServer(c.Dir)

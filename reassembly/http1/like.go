@@ -49,6 +49,14 @@ func LikeRequest(b []byte) identify.Confidence {
 	return identify.Certain
 }
 
+// resumesRequest reports whether a chunk in the middle of a connection begins
+// with a request line. The method must be a registered one: what stands before
+// a request may be the end of a body, "x" before "GET".
+func resumesRequest(b []byte) bool {
+	i := bytes.IndexByte(b, ' ')
+	return i > 0 && methods[string(b[:i])] && LikeRequest(b) == identify.Certain
+}
+
 // LikeResponse says whether bytes begin with a status line (RFC 9112, section
 // 4).
 func LikeResponse(b []byte) identify.Confidence {
