@@ -23,10 +23,11 @@ func TestSegmentsWithinAMessageAllocateNothing(t *testing.T) {
 		p := identify.New(identify.Limits{}, shard.Protocol()).New(reassembly.Start{Handshake: true, Client: reassembly.AtoB})
 		request := []byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 		p.Feed(&reassembly.Chunk{Dir: reassembly.AtoB, Bytes: request, Seq: 1, Ack: 1, HasAck: true})
-		seq := uint32(1)
+		c := &reassembly.Chunk{Dir: reassembly.BtoA, Seq: 1, Ack: 1 + uint32(len(request)), HasAck: true}
 		feed := func(b []byte) {
-			p.Feed(&reassembly.Chunk{Dir: reassembly.BtoA, Bytes: b, Seq: seq, Ack: 1 + uint32(len(request)), HasAck: true})
-			seq += uint32(len(b))
+			c.Bytes = b
+			p.Feed(c)
+			c.Seq += uint32(len(b))
 		}
 		feed([]byte(head))
 		data := bytes.Repeat([]byte("x"), 1460)
@@ -46,13 +47,16 @@ func BenchmarkExchange(b *testing.B) {
 		strings.Repeat("c", 1500))
 	shard := http1.NewShard(http1.Limits{}, func(*exchange.Exchange) {})
 	p := identify.New(identify.Limits{}, shard.Protocol()).New(reassembly.Start{Handshake: true, Client: reassembly.AtoB})
-	up, down := uint32(1), uint32(1)
+	up := &reassembly.Chunk{Dir: reassembly.AtoB, Bytes: request, Seq: 1, Ack: 1, HasAck: true}
+	down := &reassembly.Chunk{Dir: reassembly.BtoA, Bytes: response, Seq: 1, Ack: 1, HasAck: true}
 	b.SetBytes(int64(len(request) + len(response)))
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Feed(&reassembly.Chunk{Dir: reassembly.AtoB, Bytes: request, Seq: up, Ack: down, HasAck: true})
-		up += uint32(len(request))
-		p.Feed(&reassembly.Chunk{Dir: reassembly.BtoA, Bytes: response, Seq: down, Ack: up, HasAck: true})
-		down += uint32(len(response))
+		p.Feed(up)
+		up.Seq += uint32(len(request))
+		down.Ack = up.Seq
+		p.Feed(down)
+		down.Seq += uint32(len(response))
+		up.Ack = down.Seq
 	}
 }
