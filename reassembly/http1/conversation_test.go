@@ -45,6 +45,8 @@ func TestConversations(t *testing.T) {
 			"<< \"HTTP/1.1 400 Bad\\r\\nContent-Length: 0\\r\\n\\r\\n\"\nfin", "malformed"},
 		"a size too large": {"conn a 10.0.0.9:1 10.0.0.2:80\n> GET /a HTTP/1.1\n>\n" +
 			"<< \"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nfffffffffffffffff\\r\\n\"\nfin", "malformed"},
+		"two framings of an answer": {"conn a 10.0.0.9:1 10.0.0.2:80\n> GET /a HTTP/1.1\n>\n" +
+			"<< \"HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n\"\nfin", "malformed"},
 		"plain": {"conn a 10.0.0.9:1 10.0.0.2:80\n> GET /a HTTP/1.1\n> Host: h\n>\n< HTTP/1.1 200 OK\n<\n< hello\nfin",
 			"GET /a 0 = 200 5"},
 		"HEAD has no content": {"conn a 10.0.0.9:1 10.0.0.2:80\n> HEAD /a HTTP/1.1\n>\n<< \"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\n\"\n" +
