@@ -34,7 +34,6 @@ const (
 	clientInStep
 	serverInStep
 	clientHidden // the client sent bytes that are not known: they may hold requests
-	clientSpoke  // bytes of the client were seen
 	gapSeen
 	pipelines // the client sent a request before it had the answer to another
 	answeredKnown
@@ -142,9 +141,6 @@ func (p *conn) Feed(c *reassembly.Chunk) {
 	case n > 0:
 		p.open()
 		p.bytes(c)
-		if p.isClient(d) {
-			p.flags |= clientSpoke
-		}
 	case c.Gap > 0:
 		p.open()
 		p.gap(c)
@@ -235,8 +231,13 @@ func (p *conn) first(h *half, c *reassembly.Chunk, at int) int {
 		return at + 1 // RFC 9112, section 2.2: empty lines before a message
 	}
 	request := p.isClient(c.Dir)
-	if request && !isToken(b[0]) || !request && !startsLike(b, "HTTP/") {
-		p.lose(h, c.Dir, c.Origin)
+	if request && (!isToken(b[0]) || p.turnable() && LikeResponse(b) == identify.Certain) ||
+		!request && !startsLike(b, "HTTP/") {
+		if p.flags&(heard|heard<<1) == 0 && at == 0 && p.resumes(c) {
+			p.client = p.client.Reverse() // who opens a connection may be the server
+		} else {
+			p.lose(h, c.Dir, c.Origin)
+		}
 		return at
 	}
 	h.state = inHead
@@ -284,7 +285,8 @@ func (p *conn) withholds(h *half, c *reassembly.Chunk, at int) bool {
 }
 
 // absent reports whether content that was to come is not there: the response
-// was to a HEAD that is not known, and another one follows.
+// seems to be to a HEAD that is not known, since another one follows. Or this
+// one is content, so counting is over.
 func (p *conn) absent(h *half, c *reassembly.Chunk, at int) bool {
 	if !h.uncertain {
 		return false
@@ -295,6 +297,8 @@ func (p *conn) absent(h *half, c *reassembly.Chunk, at int) bool {
 	}
 	end := pointAt(c, at)
 	end.hasAck = false // that of the chunk before it
+	h.slot.flags |= empty
+	p.flags &^= serverInStep
 	p.finish(h, nil, end)
 	return true
 }
@@ -373,14 +377,10 @@ func (p *conn) gap(c *reassembly.Chunk) {
 		h.damage |= exchange.BodyGap
 		p.finish(h, nil, end)
 	}
-	if p.isServer(c.Dir) {
-		p.turn = turnUnknown
-	}
 	if h.state != lost {
 		p.lose(h, c.Dir, c.Origin)
-	} else if p.isClient(c.Dir) {
-		p.flags |= clientHidden
 	}
+	p.unread(c)
 }
 
 // lose notes that it is not known where the direction's next message begins.
@@ -406,23 +406,35 @@ func (p *conn) unstep(d reassembly.Direction) {
 // skip passes over bytes of a direction that is lost.
 func (p *conn) skip(c *reassembly.Chunk, at int) {
 	p.shard.stats.Skipped += uint64(len(c.Bytes) - at)
-	if p.isServer(c.Dir) {
-		p.said(pointAt(c, len(c.Bytes)))
-	} else if p.isClient(c.Dir) {
-		p.flags |= clientSpoke | clientHidden
+	p.unread(c)
+}
+
+// unread notes that bytes of a chunk were not understood, or passed over.
+func (p *conn) unread(c *reassembly.Chunk) {
+	switch {
+	case !p.is(rolesKnown):
+		p.client = c.Dir.Reverse() // until it is known
+		p.said(pointAt(c, 0))
+	case c.Dir == p.client:
+		p.flags |= clientHidden
+	default:
+		p.said(pointAt(c, 0))
 	}
 }
 
+// turnable reports whether the roles may turn out to be the other way round.
+// In a conversation that is known from its beginning only its first bytes can
+// show that: later ones may be there to confuse.
+func (p *conn) turnable() bool {
+	return !p.is(rolesShown) && (!p.start.Handshake || p.flags&(heard|heard<<1) == 0)
+}
+
 // resumes reports whether a direction that is lost can be taken up at the
-// chunk. As long as the roles have not shown to be right, it also looks for
-// what the other side should be saying.
+// chunk.
 func (p *conn) resumes(c *reassembly.Chunk) bool {
-	request, response := resumesRequest(c.Bytes),
-		LikeResponse(c.Bytes) == identify.Certain
-	if p.is(rolesShown) {
-		return request && p.isClient(c.Dir) || response && p.isServer(c.Dir)
-	}
-	return request || response
+	any := p.turnable()
+	return (any || p.isClient(c.Dir)) && resumesRequest(c.Bytes) ||
+		(any || p.isServer(c.Dir)) && LikeResponse(c.Bytes) == identify.Certain
 }
 
 // resume takes a direction up at a chunk that resumes it.
@@ -431,10 +443,21 @@ func (p *conn) resume(h *half, c *reassembly.Chunk) {
 	if c.Bytes[0] == 'H' && LikeResponse(c.Bytes) == identify.Certain {
 		client = c.Dir.Reverse()
 	}
-	if p.is(rolesKnown) && client != p.client {
+	switch {
+	case !p.is(rolesKnown):
+		if p.heard(client) {
+			p.flags |= clientHidden
+		}
+		if p.client != client && p.heard(client.Reverse()) {
+			p.turn = turnUnknown // the client came in between
+		}
+		if !p.heard(client.Reverse()) {
+			p.turn = turnFresh
+		}
+	case client != p.client:
 		// The other way round, then: from here on as in mid-stream.
 		p.abandon(c.Origin)
-		p.flags &^= clientInStep | serverInStep | clientSpoke | answeredKnown
+		p.flags &^= clientInStep | serverInStep | answeredKnown
 		p.flags |= clientHidden
 		p.turn = turnUnknown
 		p.live.half[c.Dir.Reverse()].state = lost

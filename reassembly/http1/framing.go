@@ -173,6 +173,7 @@ func (p *conn) frameResponse(h *half, c *reassembly.Chunk, m *exchange.Message, 
 		}
 	}
 	h.uncertain = method == "" || strings.EqualFold(method, "HEAD")
+	s.set(guessed, h.uncertain)
 	h.body.codings = f.content.then(f.coded)
 	if f.chunkedIn || f.has && (f.bad || f.differs) && !f.transfer || f.transfer && (f.http10 || f.has) {
 		m.Damage |= exchange.Malformed

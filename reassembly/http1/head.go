@@ -133,6 +133,7 @@ func (p *conn) message(h *half, b []byte, end point) (*exchange.Message, framing
 		m.Method, m.Target, x.Protocol, m.Damage = requestLine(first)
 		p.fields(h, m, rest, &f)
 		f.http10 = x.Protocol == exchange.HTTP10
+		p.meet(h.slot)
 		return m, f
 	}
 	version, status, damage, ok := statusLine(first)

@@ -38,6 +38,8 @@ const (
 	byProof // the response was found by proof
 	pipelined
 	upgraded
+	guessed // the response was read without its request's method,
+	empty   // and seemed to have no content
 )
 
 func (s *slot) is(f slotFlags) bool { return s.flags&f == f }
@@ -61,7 +63,9 @@ type turn uint8
 
 const (
 	turnUnknown turn = iota
+	turnFresh        // nothing of the server was seen yet, but it may have spoken
 	turnSilent       // the server has not said anything yet
+	turnOpen         // it has answered a request that is not complete
 	turnKnown        // what it said last answers, or acknowledges, all before turnAck
 )
 
@@ -84,7 +88,7 @@ func diff(a, b uint32) int32 { return int32(a - b) }
 // begin opens a slot for the request that begins in h. earliest says that
 // nothing of the client came before.
 func (p *conn) begin(h *half, first bool) {
-	l, st := p.live, &p.shard.stats
+	l := p.live
 	s := p.shard.newSlot()
 	s.at, s.reqSeq, s.reqAck = h.at, h.seq, h.ack
 	s.set(reqAcked, h.hasAck)
@@ -99,22 +103,58 @@ func (p *conn) begin(h *half, first bool) {
 		if i < 0 {
 			break
 		}
-		if p.shard.full() {
-			st.WaitsRefused++
-		} else {
-			st.PendingOver++
-		}
+		p.overdue()
 		p.flags &^= serverInStep
 		p.give(&l.requests, i, h.at)
 	}
 	l.requests = append(l.requests, s)
 	p.shard.charge(s, exchangeBytes)
 	h.slot = s
-	if p.counts(s) && len(l.responses) > 0 {
-		// The response came first: the capture has them in this order.
-		if o := l.responses[0]; !o.is(rspAcked) || diff(o.rspAck, s.reqSeq) > 0 {
-			p.join(s, o)
+}
+
+// meet looks for the response of a request whose head is complete, if it came
+// first: the capture has them in this order.
+func (p *conn) meet(s *slot) {
+	switch {
+	case s.is(answered):
+		if p.misread(s, s) {
+			s.x.Response.Damage |= exchange.Malformed
+			p.flags &^= serverInStep
 		}
+	case p.counts(s) && len(p.live.responses) > 0:
+		o := p.live.responses[0]
+		if o.is(rspAcked) && diff(o.rspAck, s.reqSeq) <= 0 {
+			return
+		}
+		if p.misread(s, o) {
+			p.flags &^= serverInStep
+			return
+		}
+		p.join(s, o)
+	}
+}
+
+// misread reports whether the response of o was taken to have content, or to be
+// final, as it cannot be if it answers the request of s.
+func (p *conn) misread(s, o *slot) bool {
+	if !o.is(guessed) || o.x == nil || !o.x.Response.Present {
+		return false
+	}
+	switch s.x.Request.Method {
+	case "HEAD":
+		return !o.is(empty)
+	case "CONNECT":
+		return o.x.Response.Status/100 == 2
+	}
+	return false
+}
+
+// overdue counts that a message is given before its time.
+func (p *conn) overdue() {
+	if p.shard.full() {
+		p.shard.stats.WaitsRefused++
+	} else {
+		p.shard.stats.PendingOver++
 	}
 }
 
@@ -136,12 +176,18 @@ func (p *conn) counts(s *slot) bool { return s.is(inOrder) && p.is(serverInStep)
 // respond finds the slot of the response that begins in h: that of its
 // request, or a new one for itself.
 func (p *conn) respond(h *half) *slot {
+	// Those that came before their requests are the next ones to be paired.
 	var waits *slot
+	before := len(p.live.responses)
 	for _, s := range p.live.requests {
-		if !s.is(answered) {
+		if s.is(answered) {
+			continue
+		}
+		if before == 0 {
 			waits = s
 			break
 		}
+		before--
 	}
 	o := p.shard.newSlot()
 	o.at = h.at
@@ -150,8 +196,7 @@ func (p *conn) respond(h *half) *slot {
 	p.live.responses = append(p.live.responses, o)
 	p.shard.charge(o, exchangeBytes)
 	switch {
-	case waits == nil:
-	case p.counts(waits):
+	case waits != nil && p.counts(waits):
 		if !h.hasAck || diff(h.ack, waits.reqSeq) > 0 {
 			return p.join(waits, o)
 		}
@@ -175,8 +220,8 @@ func (p *conn) respond(h *half) *slot {
 			}
 		}
 	}
-	if n := len(p.live.responses); n > p.shard.limits.Pending && p.live.responses[0].is(rspDone) {
-		p.shard.stats.PendingOver++
+	for r := &p.live.responses; (len(*r) > p.shard.limits.Pending || p.shard.full()) && (*r)[0].is(rspDone); {
+		p.overdue()
 		p.giveResponse(0, h.at)
 	}
 	return o
@@ -191,21 +236,23 @@ func (p *conn) respond(h *half) *slot {
 //     had sent before the request, so nothing else is to be answered, and
 //   - the client was not seen to pipeline.
 //
-// Where the third is not known, bytes of the client must not be missing. Where
-// it is wrong the client pipelines.
+// The third is believed where the capture begins with the request. Where it is
+// wrong the client pipelines.
 func (p *conn) proves(s, o *slot) bool {
 	if p.is(pipelines) || !s.is(reqDone|reqAcked|endKnown) || !o.is(rspAcked) ||
-		o.rspSeq != s.reqAck || diff(o.rspAck, s.reqEnd) < 0 {
+		o.rspSeq != s.reqAck || diff(o.rspAck, s.reqEnd) < 0 || p.misread(s, o) {
 		return false
 	}
 	var ok bool
 	switch o.turn {
+	case turnUnknown, turnOpen:
+		return false
+	case turnFresh:
+		return !p.is(clientHidden)
 	case turnSilent:
 		ok = s.is(earliest)
 	case turnKnown:
 		ok = diff(o.turnAck, s.reqSeq) >= 0
-	default:
-		return !p.is(clientHidden)
 	}
 	if !ok {
 		p.flags |= pipelines
@@ -216,12 +263,15 @@ func (p *conn) proves(s, o *slot) bool {
 // join puts the response of o to the request of s, and gives s.
 func (p *conn) join(s, o *slot) *slot {
 	s.rspSeq, s.rspAck, s.rspEnd = o.rspSeq, o.rspAck, o.rspEnd
-	s.flags |= answered | o.flags&(rspAcked|rspDone|upgraded)
+	s.flags |= answered | o.flags&(rspAcked|rspDone|upgraded|guessed|empty)
 	if o.x != nil {
 		x := p.exchangeOf(s)
 		x.Response = o.x.Response
 		if x.Protocol == 0 {
 			x.Protocol = o.x.Protocol
+		}
+		if o.is(empty) && x.Request.Method != "HEAD" {
+			x.Response.Damage |= exchange.Malformed // what was read behind it may be its content
 		}
 	}
 	if h := &p.live.half[p.client.Reverse()]; h.slot == o {
@@ -301,6 +351,9 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 
 // requestDone looks for a response that came before the request was complete.
 func (p *conn) requestDone(s *slot) {
+	if s.is(rspDone) && p.turn == turnOpen {
+		p.takeTurn(s)
+	}
 	if s.is(answered) || p.counts(s) {
 		return
 	}
@@ -318,12 +371,20 @@ func (p *conn) responseDone(s *slot, end point) {
 	switch {
 	case s.is(answered):
 		p.settle(s)
-		p.turn, p.turnAck = turnUnknown, s.reqEnd
-		if s.is(reqDone | endKnown) {
-			p.turn = turnKnown
+		p.turn = turnOpen
+		if s.is(reqDone) {
+			p.takeTurn(s)
 		}
 	default:
 		p.said(end)
+	}
+}
+
+// takeTurn notes that the server's last word answers the request of s.
+func (p *conn) takeTurn(s *slot) {
+	p.turn, p.turnAck = turnUnknown, s.reqEnd
+	if s.is(endKnown) {
+		p.turn = turnKnown
 	}
 }
 
@@ -417,8 +478,11 @@ func (p *conn) orphan(o *slot) bool {
 	switch {
 	case !o.is(rspDone):
 		return false
-	case !p.is(clientSpoke), p.ended(p.client), !o.is(rspAcked):
+	case p.ended(p.client), !o.is(rspAcked):
 		return true
+	case !p.heard(p.client):
+		// From a handshake on, what is missing will be told.
+		return !p.start.Handshake
 	}
 	return diff(p.next[p.client], o.rspAck) >= 0
 }

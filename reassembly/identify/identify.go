@@ -111,8 +111,7 @@ type search struct {
 type side struct {
 	held   []byte
 	chunk  reassembly.Chunk // what held began with
-	missed uint64           // bytes before held that nobody gets,
-	seq    uint32           // beginning here
+	missed reassembly.Chunk // the gap before held: what nobody gets
 	ended  bool
 	end    reassembly.Origin
 }
@@ -182,19 +181,21 @@ func (c *conn) hold(k *reassembly.Chunk) {
 	h.chunk = *k
 }
 
-// miss notes that nobody gets n bytes, nor what is held before them.
+// miss notes that nobody gets n bytes, nor what is held before them. If they
+// are at hand, the gap has the acknowledgement that came with its end.
 func (c *conn) miss(k *reassembly.Chunk, n uint64) {
-	h := &c.searching().side[k.Dir]
+	s := &c.searching().side[k.Dir]
 	seq := k.Seq
-	if h.held != nil {
-		n += uint64(len(h.held))
-		seq = h.chunk.Seq
-		h.held = nil
+	if s.held != nil {
+		n += uint64(len(s.held))
+		seq = s.chunk.Seq
+		s.held = nil
 	}
-	if h.missed == 0 {
-		h.seq = seq
+	if s.missed.Gap == 0 {
+		s.missed = reassembly.Chunk{Dir: k.Dir, Seq: seq}
 	}
-	h.missed += n
+	s.missed.Gap += n
+	s.missed.Ack, s.missed.HasAck, s.missed.Origin = k.Ack, k.HasAck, k.Origin
 }
 
 // take gives the conversation to a protocol, and the protocol's parser what is
@@ -210,9 +211,9 @@ func (c *conn) take(p *Protocol, k *reassembly.Chunk) {
 	}
 	late := false
 	for d := range s.side {
-		if h := &s.side[d]; h.missed > 0 {
+		if gap := &s.side[d].missed; gap.Gap > 0 {
 			late = true
-			c.parser.Feed(&reassembly.Chunk{Dir: reassembly.Direction(d), Gap: h.missed, Seq: h.seq, Origin: k.Origin})
+			c.parser.Feed(gap)
 		}
 	}
 	if late {
@@ -271,7 +272,7 @@ func (c *conn) refuse(k *reassembly.Chunk, b []byte, long bool) {
 
 // partial reports whether the beginning of the conversation is missing.
 func (c *conn) partial() bool {
-	return !c.start.Handshake || c.search != nil && (c.search.side[0].missed > 0 || c.search.side[1].missed > 0)
+	return !c.start.Handshake || c.search != nil && (c.search.side[0].missed.Gap > 0 || c.search.side[1].missed.Gap > 0)
 }
 
 // End hands the end on.
