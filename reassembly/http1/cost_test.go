@@ -2,6 +2,7 @@ package http1_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,5 +59,60 @@ func BenchmarkExchange(b *testing.B) {
 		p.Feed(down)
 		down.Seq += uint32(len(response))
 		up.Ack = down.Seq
+	}
+}
+
+// An exchange takes seven allocations: itself, and of each message the head,
+// the list of its lines and what is kept of the body.
+func TestExchangeAllocations(t *testing.T) {
+	n := 0
+	shard := http1.NewShard(http1.Limits{}, func(*exchange.Exchange) { n++ })
+	k := newTalk(shard.New(start(true), nil))
+	chunk := func(d reassembly.Direction, s string) *reassembly.Chunk {
+		return &reassembly.Chunk{Dir: d, Bytes: []byte(s), HasAck: true}
+	}
+	request, response := chunk(toServer, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"), chunk(toClient, ok("1"))
+	feed := func() {
+		for _, c := range []*reassembly.Chunk{request, response} {
+			c.Seq, c.Ack = k.seq[c.Dir], k.seq[c.Dir.Reverse()]
+			k.seq[c.Dir] += uint32(len(c.Bytes))
+			k.parser.Feed(c)
+		}
+	}
+	if got := testing.AllocsPerRun(1000, feed); got > 7 || n != 1001 {
+		t.Errorf("%v allocations for each of %d exchanges", got, n)
+	}
+}
+
+// Bodies: long ones that are passed over, and decoded ones.
+func BenchmarkBody(b *testing.B) {
+	content := strings.Repeat(`{"id": 17, "name": "some name", "price": 12.5}, `, 2000)
+	for _, c := range []struct{ name, coding, content string }{
+		{"plain", "identity", content}, {"gzip", "gzip", coded(b, "gzip", content)}, {"br", "br", coded(b, "br", content)}, {"zstd", "zstd", coded(b, "zstd", content)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			shard := http1.NewShard(http1.Limits{}, func(*exchange.Exchange) {})
+			k := newTalk(shard.New(start(true), nil))
+			request := []byte(get("1"))
+			head := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n", c.coding, len(c.content))
+			body := []byte(c.content)
+			c := &reassembly.Chunk{HasAck: true}
+			feed := func(d reassembly.Direction, p []byte) {
+				c.Dir, c.Bytes, c.Seq, c.Ack = d, p, k.seq[d], k.seq[d.Reverse()]
+				k.parser.Feed(c)
+				k.seq[d] += uint32(len(p))
+			}
+			b.SetBytes(int64(len(content))) // decoded
+			b.ReportAllocs()
+			for b.Loop() {
+				feed(toServer, request)
+				feed(toClient, head)
+				for p := body; len(p) > 0; {
+					n := min(1460, len(p))
+					feed(toClient, p[:n])
+					p = p[n:]
+				}
+			}
+		})
 	}
 }

@@ -17,17 +17,24 @@ func (s *Shard) full() bool    { return s.held >= s.limits.HeldBytes }
 
 // put appends to a buffer that the shard lent, or lends one when buf is nil.
 func (s *Shard) put(buf, b []byte) []byte {
-	was := cap(buf)
-	if buf == nil {
-		if n := len(s.buffers); n > 0 {
-			buf = s.buffers[n-1]
-			s.buffers = s.buffers[:n-1]
-		} else {
-			buf = make([]byte, 0, max(bufferBytes, len(b)))
-		}
+	if n := len(buf) + len(b); n > cap(buf) {
+		old := buf
+		buf = append(s.lend(max(n, 2*cap(old))), old...)
+		s.release(old)
 	}
-	buf = append(buf, b...)
-	s.held += cap(buf) - was
+	return append(buf, b...)
+}
+
+// lend gives an empty buffer for n bytes.
+func (s *Shard) lend(n int) []byte {
+	var buf []byte
+	if last := len(s.buffers) - 1; last >= 0 && cap(s.buffers[last]) >= n {
+		buf = s.buffers[last]
+		s.buffers = s.buffers[:last]
+	} else {
+		buf = make([]byte, 0, max(n, bufferBytes))
+	}
+	s.held += cap(buf)
 	return buf
 }
 
