@@ -79,6 +79,8 @@ type Engine struct {
 	byEnd map[*endpoint.Endpoint][]*record
 	jobs  []job
 	slots chan struct{}
+	// pass is that of the exchange at hand.
+	pass Pass
 	// suspect is set while an exchange's credential is under suspicion.
 	suspect bool
 	stats   Stats
@@ -189,7 +191,8 @@ func (r *running) configure(settings Values) error {
 func (e *Engine) Exchange(ins *Inspection) {
 	e.stats.Exchanges++
 	x := ins.Exchange
-	p := Pass{engine: e, ins: ins}
+	p := &e.pass
+	*p = Pass{engine: e, ins: ins}
 	now := p.Now()
 	host := ins.Host
 	if host == "" {
@@ -211,7 +214,7 @@ func (e *Engine) Exchange(ins *Inspection) {
 	for _, d := range e.running {
 		if d.Needs&ins.Has != 0 {
 			p.detector = d
-			d.Exchange(&p, x)
+			d.Exchange(p, x)
 		}
 	}
 	if login != nil {
@@ -286,11 +289,12 @@ func (e *Engine) observe(p *Pass, name, key string, ev window.Event) *window.Sum
 		return nil
 	}
 	s := w.set.Add(key, ev)
+	feeder := p.detector
 	for _, a := range w.askers {
-		q := *p
-		q.detector = a.detector
-		a.crossed(&q, key, s)
+		p.detector = a.detector
+		a.crossed(p, key, s)
 	}
+	p.detector = feeder
 	return s
 }
 

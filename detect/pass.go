@@ -76,6 +76,9 @@ func (p *Pass) State() any { return p.detector.state }
 // Key joins the parts of a dedupe key. Parts come from traffic: the separator
 // is escaped within them, and each is cut to 256 bytes.
 func Key(parts ...string) string {
+	if len(parts) == 1 && len(parts[0]) <= 256 && strings.IndexByte(parts[0], '|') < 0 {
+		return parts[0]
+	}
 	n := len(parts)
 	for _, s := range parts {
 		n += min(len(s), 256)
@@ -114,7 +117,7 @@ type Report struct {
 	Evidence Evidence
 	// Explain, where set, is asked for the evidence when it is to be told: for
 	// detectors that report most of what they are shown.
-	Explain func() Evidence
+	Explain func(*Pass) Evidence
 	// Posture makes the finding one of the server's own posture (verdict
 	// observed), for detectors that are otherwise of attempts.
 	Posture bool

@@ -182,7 +182,7 @@ func (rec *record) add(p *Pass, r *Report) {
 		rec.several |= credentials
 	}
 	if r.Verdict != 0 {
-		rec.evidence = settle(r) // a window's evidence grows
+		rec.evidence = settle(p, r) // a window's evidence grows
 	}
 }
 
@@ -200,14 +200,14 @@ func (rec *record) describe(p *Pass, r *Report) {
 	if r.Status != 0 {
 		rec.status = r.Status
 	}
-	rec.evidence = settle(r)
+	rec.evidence = settle(p, r)
 }
 
 // settle gives a report's evidence, redacted, to be kept.
-func settle(r *Report) Evidence {
+func settle(p *Pass, r *Report) Evidence {
 	e := slices.Clone(r.Evidence)
 	if r.Explain != nil {
-		e = r.Explain()
+		e = r.Explain(p)
 	}
 	for i := range e {
 		e[i].Value = e[i].Value.Settle()

@@ -33,28 +33,33 @@ Serve the API over TLS only, refuse requests over HTTP instead of redirecting th
 		if c == nil {
 			return
 		}
-		r := detect.Report{Key: detect.Key(hostOf(p)), Credential: c}
-		inner := credential.Redacted{}
+		r := detect.Report{Key: detect.Key(hostOf(p)), Credential: c, Explain: target}
 		switch {
 		case endsTLS(x.Request.Header):
-			inner = credential.Word("something in front ended TLS")
+			r.Explain = behindTLS
 		case p.Options().Bool("internal_hop") && private(x.Client.Addr()) && private(x.Server.Addr()):
-			inner = credential.Word("both ends are private")
+			r.Explain = betweenPrivate
+		default:
+			p.Report(r)
+			return
 		}
-		if inner != (credential.Redacted{}) {
-			r.Key += "|internal"
-			r.Title, r.Severity = "Credentials cross the internal network without encryption", detect.Info
-		}
-		r.Explain = func() detect.Evidence {
-			e := detect.Evidence{{Name: "target", Value: p.Target()}}
-			if inner != (credential.Redacted{}) {
-				e = append(e, detect.Fact{Name: "hop", Value: inner})
-			}
-			return e
-		}
+		r.Key += "|internal"
+		r.Title, r.Severity = "Credentials cross the internal network without encryption", detect.Info
 		p.Report(r)
 	},
 })
+
+func target(p *detect.Pass) detect.Evidence {
+	return detect.Evidence{{Name: "target", Value: p.Target()}}
+}
+
+func behindTLS(p *detect.Pass) detect.Evidence {
+	return append(target(p), detect.Fact{Name: "hop", Value: credential.Word("something in front ended TLS")})
+}
+
+func betweenPrivate(p *detect.Pass) detect.Evidence {
+	return append(target(p), detect.Fact{Name: "hop", Value: credential.Word("both ends are private")})
+}
 
 // exposed gives the first credential that who sees the request can use.
 func exposed(p *detect.Pass) *credential.Credential {

@@ -68,6 +68,8 @@ func (k *clock) see(x *exchange.Exchange) {
 	k.ahead, k.agree = ahead, 1
 }
 
+var onlyAccepted = []detect.Verdict{detect.Accepted}
+
 func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 	k, _ := p.State().(*window.Cache[string, clock]).At(hostOf(p), p.Now())
 	k.see(x)
@@ -89,8 +91,8 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 			return
 		}
 		r := detect.Report{
-			Key: attemptKey(p), Credential: c, Only: []detect.Verdict{detect.Accepted},
-			Explain: func() detect.Evidence {
+			Key: attemptKey(p), Credential: c, Only: onlyAccepted,
+			Explain: func(p *detect.Pass) detect.Evidence {
 				return append(tokenEvidence(p, t),
 					detect.Fact{Name: "claim", Value: claim},
 					detect.Fact{Name: "outside_by", Value: credential.Span(by)})

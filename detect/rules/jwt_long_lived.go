@@ -83,7 +83,7 @@ func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token, on
 	}
 	p.Report(detect.Report{
 		Key: detect.Key(issuer, kind), Title: title, Severity: severity, Credential: c, Posture: true, Only: only,
-		Explain: func() detect.Evidence {
+		Explain: func(p *detect.Pass) detect.Evidence {
 			return append(tokenEvidence(p, t), detect.Fact{Name: "lifetime", Value: what})
 		},
 	})
