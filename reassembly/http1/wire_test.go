@@ -59,13 +59,11 @@ func newWire(n func(int) int, kind client) *wire {
 
 // run plays to the end, all requests answered.
 func (w *wire) run() []reassembly.Segment {
-	for _, s := range []reassembly.Segment{
-		{Dir: toServer, Flags: reassembly.SYN, Seq: w.pos[0] - 1},
-		{Dir: toClient, Flags: reassembly.SYN | reassembly.ACK, Seq: w.pos[1] - 1, Ack: w.pos[0]},
-		{Dir: toServer, Flags: reassembly.ACK, Seq: w.pos[0], Ack: w.pos[1]},
-	} {
-		w.captured = append(w.captured, s)
-	}
+	w.captured = append(w.captured,
+		reassembly.Segment{Dir: toServer, Flags: reassembly.SYN, Seq: w.pos[0] - 1},
+		reassembly.Segment{Dir: toClient, Flags: reassembly.SYN | reassembly.ACK, Seq: w.pos[1] - 1, Ack: w.pos[0]},
+		reassembly.Segment{Dir: toServer, Flags: reassembly.ACK, Seq: w.pos[0], Ack: w.pos[1]},
+	)
 	for w.read < w.requests {
 		d := reassembly.Direction(w.n(2))
 		switch w.n(4) {
