@@ -59,6 +59,9 @@ const (
 	SaysFailure
 	// Connected: the request was CONNECT or an upgrade.
 	Connected
+	// Midstream: the beginning of the connection was not captured. What was sent
+	// before may have made the answer another request's.
+	Midstream
 	// Stale: the password was right, but too old a nonce was used (RFC 7616,
 	// section 3.3).
 	Stale
@@ -84,6 +87,9 @@ func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer 
 		return a
 	}
 	a.Status = uint16(r.Status)
+	if x.Flags&exchange.Midstream != 0 {
+		a.Marks |= Midstream
+	}
 	switch x.Request.Method {
 	case "HEAD", "OPTIONS":
 		a.Marks |= Probe

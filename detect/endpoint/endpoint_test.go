@@ -171,6 +171,8 @@ func TestJudge(t *testing.T) {
 	soft.Marks = Soft
 	moved.Location, movedThere.Location = 3, 4
 	filter403 := Answer{Status: 403, Shape: 2, Type: 99}
+	late := answer(200, 7)
+	late.Marks = Midstream
 	for name, c := range map[string]struct {
 		history [][]seenAnswer
 		answer  Answer
@@ -198,6 +200,7 @@ func TestJudge(t *testing.T) {
 		"cut":                             {discriminating, cut, nil, Unknown},
 		"answered without any, once":      {append(discriminating, with(answer(200, 7), 1)), answer(200, 7), nil, LikelyAccepted},
 		"open":                            {append(discriminating, with(answer(200, 7), 3)), answer(200, 7), nil, Unknown},
+		"in mid-stream":                   {discriminating, late, nil, LikelyAccepted},
 		"open, nobody has credentials":    {[][]seenAnswer{with(answer(200, 7), 3)}, answer(200, 7), nil, Unknown},
 		"answered without any, other":     {append(discriminating, with(answer(200, 6), 3)), answer(200, 7), nil, Accepted},
 		"redirect":                        {discriminating, moved, nil, Unknown},

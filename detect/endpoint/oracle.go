@@ -408,7 +408,7 @@ func (e *Endpoint) Judge(t *Attempt, now capture.Time) Verdict {
 		}
 		sure = sure && seen
 	}
-	if sure && !e.sharesShape(now) && e.good.has(a.Shape, now) {
+	if sure && a.Marks&Midstream == 0 && !e.sharesShape(now) && e.good.has(a.Shape, now) {
 		return Accepted
 	}
 	return LikelyAccepted
