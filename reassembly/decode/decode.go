@@ -41,7 +41,7 @@ type Stats struct {
 func (d *Decoder) Stats() Stats { return d.stats }
 
 // Decode fills seg from p and returns Segment, or says why there is none, when
-// seg is unspecified. The packet's Origin.Order is its number among those that
+// seg is unspecified but for QUIC. The packet's Origin.Order is its number among those that
 // this Decoder was given, from 1.
 func (d *Decoder) Decode(p *capture.Packet, seg *reassembly.Segment) Reason {
 	d.packets++
@@ -143,7 +143,7 @@ func (w *walk) run(link capture.LinkType, seg *reassembly.Segment) Reason {
 		case ipESP:
 			return ESP
 		case ipUDP:
-			return w.udp()
+			return w.udp(seg)
 		default:
 			if next&isIP != 0 {
 				return NotTCP

@@ -1,6 +1,10 @@
 package decode
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/authtap/authtap/reassembly"
+)
 
 // mapped stands before an IPv4 address in IPv6 form (RFC 4291, section 2.5.5.2).
 const mapped = 0xffff << 32
@@ -95,8 +99,8 @@ func (w *walk) extension(this protocol) (protocol, Reason) {
 	return isIP | protocol(b[0]), Segment
 }
 
-// udp tells the tunnels by their ports (IANA) from the rest.
-func (w *walk) udp() Reason {
+// udp tells the tunnels and QUIC by their ports (IANA) from the rest.
+func (w *walk) udp(seg *reassembly.Segment) Reason {
 	if len(w.rest) < 4 {
 		return NotTCP
 	}
@@ -110,5 +114,21 @@ func (w *walk) udp() Reason {
 	case 3544: // RFC 4380
 		return Teredo
 	}
+	from, to := binary.BigEndian.Uint16(w.rest), binary.BigEndian.Uint16(w.rest[2:])
+	if (from == quicPort || to == quicPort) && len(w.rest) > 8 && isQUIC(w.rest[8:]) {
+		seg.Dir = seg.Key.SetEnds(w.srcHi, w.srcLo, w.dstHi, w.dstLo, from, to)
+		return QUIC
+	}
 	return NotTCP
+}
+
+const quicPort = 443 // HTTP/3 (RFC 9114, section 3.1.2)
+
+// isQUIC reports whether a UDP payload begins with a long header, of whatever
+// version (RFC 8999, section 5.1): its first bit is set, then come a version,
+// and a connection id of at most 20 bytes (RFC 9000, section 17.2) that is
+// there. Packets of an open connection have none and look like anything.
+func isQUIC(b []byte) bool {
+	return len(b) >= 7 && b[0]&0x80 != 0 && binary.BigEndian.Uint32(b[1:]) != 0 &&
+		b[5] <= 20 && len(b) > 6+int(b[5]) && b[6+int(b[5])] <= 20
 }

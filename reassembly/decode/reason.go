@@ -27,6 +27,9 @@ const (
 	Fragment
 	// NotTCP: another transport, such as UDP or ICMP.
 	NotTCP
+	// QUIC: a packet of the beginning of a QUIC connection. The segment's Key
+	// and Dir say who sent it, and nothing else in it means anything.
+	QUIC
 	// TruncatedTCP: the capture ends within the fixed part of the TCP header.
 	TruncatedTCP
 	// BadTCP: a TCP header that is longer than the datagram, or too short.
@@ -51,7 +54,7 @@ const (
 var reasonNames = [Reasons]string{
 	Segment: "segment", UnknownLink: "unknown_link_type", TruncatedLink: "truncated_link",
 	TooDeep: "too_deep", NotIP: "not_ip", TruncatedIP: "truncated_ip", BadIPv4: "ipv4_bad_header",
-	BadIPv6: "ipv6_bad_header", BadExtension: "ip_bad_extension", Fragment: "fragment", NotTCP: "not_tcp",
+	BadIPv6: "ipv6_bad_header", BadExtension: "ip_bad_extension", Fragment: "fragment", NotTCP: "not_tcp", QUIC: "quic",
 	TruncatedTCP: "truncated_tcp", BadTCP: "tcp_bad_header", ESP: "esp", MACsec: "macsec",
 	MPLS: "mpls", PPPoE: "pppoe", GRE: "gre", IPinIP: "ip_in_ip", VXLAN: "vxlan",
 	Geneve: "geneve", GTPU: "gtpu", Teredo: "teredo",
