@@ -38,6 +38,7 @@ package reassembly
 type Assembler struct {
 	limits    Limits
 	newParser func(Start) Parser
+	closed    func(p Parser, oneSided bool)
 	stats     Stats
 
 	table table
@@ -69,6 +70,11 @@ func New(limits Limits, newParser func(Start) Parser) *Assembler {
 		},
 	}
 }
+
+// OnClose makes f be called for each conversation that had data, when it is
+// over: behind the last call of its parser p, which was made for it. oneSided
+// says that no segment of one of its sides was captured.
+func (a *Assembler) OnClose(f func(p Parser, oneSided bool)) { a.closed = f }
 
 // Stats gives the counts so far.
 func (a *Assembler) Stats() Stats {

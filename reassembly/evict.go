@@ -239,8 +239,14 @@ func (a *Assembler) close(id uint32, c *conversation, why End) {
 	a.stats.Ended[why]++
 	if c.parser == nil {
 		a.stats.HalfOpen++
-	} else if !c.half[AtoB].is(heard) || !c.half[BtoA].is(heard) {
-		a.stats.OneSided++
+	} else {
+		oneSided := !c.half[AtoB].is(heard) || !c.half[BtoA].is(heard)
+		if oneSided {
+			a.stats.OneSided++
+		}
+		if a.closed != nil {
+			a.closed(c.parser, oneSided)
+		}
 	}
 	if c.work != nil {
 		a.release(c)

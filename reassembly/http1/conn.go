@@ -49,6 +49,9 @@ func (p *conn) heard(d reassembly.Direction) bool { return p.is(heard << d) }
 func (p *conn) isClient(d reassembly.Direction) bool { return p.is(rolesKnown) && d == p.client }
 func (p *conn) isServer(d reassembly.Direction) bool { return p.is(rolesKnown) && d != p.client }
 
+// Client implements identify.Roles.
+func (p *conn) Client() (reassembly.Direction, bool) { return p.client, p.is(rolesKnown) }
+
 // live is what a conversation has while something is under way in it.
 type live struct {
 	half [2]half // by direction

@@ -11,11 +11,12 @@
 //
 // Contract: a Table and what it makes are used by one goroutine. A
 // conversation holds less than Limits.HeldBytes of each direction while it is
-// not known; when it is, 96 bytes and its parser.
+// not known; when it is, 112 bytes and its parser.
 package identify
 
 import (
 	"bytes"
+	"net/netip"
 
 	"github.com/authtap/authtap/reassembly"
 )
@@ -96,8 +97,11 @@ func (t *Table) New(start reassembly.Start) reassembly.Parser {
 type conn struct {
 	table  *Table
 	start  reassembly.Start
+	tls    bool              // it is, and nobody reads it
 	parser reassembly.Parser // once known
 	search *search           // before, when there is something to remember
+
+	bytes, gap uint64
 }
 
 // search is what is known of a conversation that is not known yet.
@@ -118,6 +122,12 @@ type side struct {
 
 // Feed looks at the chunk, or hands it on.
 func (c *conn) Feed(k *reassembly.Chunk) {
+	c.bytes += uint64(len(k.Bytes))
+	c.gap += k.Gap
+	c.feed(k)
+}
+
+func (c *conn) feed(k *reassembly.Chunk) {
 	switch {
 	case c.parser != nil:
 		c.parser.Feed(k)
@@ -243,6 +253,7 @@ func (c *conn) refuse(k *reassembly.Chunk, b []byte, long bool) {
 	switch {
 	case len(b) >= 3 && 0x14 <= b[0] && b[0] <= 0x17 && b[1] == 3 && b[2] <= 4: // RFC 8446, section 5.1
 		count = &st.TLS
+		c.tls = true
 	case bytes.HasPrefix(b, []byte("SSH-")): // RFC 4253, section 4.2
 		count = &st.SSH
 	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0\r\n")): // RFC 9113, section 3.4
@@ -289,6 +300,45 @@ func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 	}
 }
 
+// Roles is what a parser implements that finds out who the client is.
+type Roles interface {
+	// Client gives the direction of the client, and whether it is known.
+	Client() (d reassembly.Direction, known bool)
+}
+
+// Seen is what was seen of a conversation.
+type Seen struct {
+	// Server is its server: in the opinion of its parser, or else who did not
+	// open it, or, where the handshake was not captured, the end with the lower
+	// port.
+	Server netip.AddrPort
+	// Bytes of both directions that were handed on, and Missing ones.
+	Bytes, Missing uint64
+	// TLS: it was encrypted, and stayed so.
+	TLS bool
+}
+
+// SeenOf tells of a conversation that is over, by the parser that Table.New
+// made for it.
+func SeenOf(p reassembly.Parser) Seen {
+	c, ok := p.(*conn)
+	if !ok {
+		return Seen{}
+	}
+	client := reassembly.AtoB
+	if k := &c.start.Key; c.start.Handshake {
+		client = c.start.Client
+	} else if k.PortA < k.PortB {
+		client = reassembly.BtoA
+	}
+	if r, ok := c.parser.(Roles); ok {
+		if d, known := r.Client(); known {
+			client = d
+		}
+	}
+	return Seen{Server: c.start.Key.Receiver(client), Bytes: c.bytes, Missing: c.gap, TLS: c.tls}
+}
+
 // rest is a conversation as seen by its parser: what is fed to it is of
 // another protocol.
 type rest conn
@@ -297,7 +347,7 @@ type rest conn
 func (r *rest) Feed(k *reassembly.Chunk) {
 	r.table.stats.Changed++
 	r.parser, r.search = nil, nil
-	(*conn)(r).Feed(k)
+	(*conn)(r).feed(k)
 }
 
 // End hands the end on.

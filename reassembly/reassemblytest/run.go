@@ -10,10 +10,17 @@ import (
 	"github.com/authtap/authtap/reassembly/decode"
 )
 
-// Run decodes the packets and takes them through an Assembler, with a tick at
-// every whole second of packet time that they reach and a shutdown at the end.
+// Run takes packets through an Assembler, as Feed does, and gives what it
+// counted.
 func Run(packets []Packet, limits reassembly.Limits, newParser func(reassembly.Start) reassembly.Parser) reassembly.Stats {
 	a := reassembly.New(limits, newParser)
+	Feed(a, packets)
+	return a.Stats()
+}
+
+// Feed decodes the packets and takes them through an Assembler, with a tick at
+// every whole second of packet time that they reach and a shutdown at the end.
+func Feed(a *reassembly.Assembler, packets []Packet) {
 	var d decode.Decoder
 	var seg reassembly.Segment
 	var clock capture.Time
@@ -31,7 +38,6 @@ func Run(packets []Packet, limits reassembly.Limits, newParser func(reassembly.S
 		}
 	}
 	a.Shutdown(last)
-	return a.Stats()
 }
 
 // Trace is a parser that writes down what it is given, a line an event, the
