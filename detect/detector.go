@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
@@ -47,8 +48,14 @@ type Detector struct {
 	// comes back from Pass.State. It must be bounded (window.Cache is); with a
 	// method Evicted() uint64 it tells how often the bound was met.
 	State func(o Values) any
-	// Exchange looks at one exchange. x is p's.
+	// Exchange looks at one exchange. x is p's. It may be nil where Token is
+	// there.
 	Exchange func(p *Pass, x *exchange.Exchange)
+	// Token looks at a JSON Web Token that the request presents (Pass.Tokens)
+	// or that the server issues (Pass.IssuedTokens), whatever Needs says. A
+	// token of which it reported nothing it is shown again when the token comes
+	// to another host or place, has another outcome, or after Reshow.
+	Token func(p *Pass, c *credential.Credential, issued bool)
 	// Windows are the sliding windows that the detector asks; Pass.Observe
 	// feeds them.
 	Windows []Window
@@ -168,10 +175,10 @@ func (d *Detector) Validate() error {
 		return missing("no OWASP reference")
 	case len(d.CWE) == 0:
 		return missing("no CWE reference")
-	case d.Needs == 0:
-		return missing("Needs is empty: it would never be shown an exchange")
-	case d.Exchange == nil:
-		return missing("no Exchange function")
+	case d.Exchange == nil && d.Token == nil:
+		return missing("neither Exchange nor Token function")
+	case d.Exchange != nil && d.Needs == 0:
+		return missing("Needs is empty: Exchange would never be called")
 	}
 	for _, w := range d.Windows {
 		if w.Name == "" || w.Span <= 0 || w.Crossed == nil {

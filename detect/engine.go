@@ -68,11 +68,15 @@ type Stats struct {
 // MaxFindings, WindowKeys, the bounds of package endpoint and those of the
 // detectors' state. The same exchanges and marks give the same findings.
 type Engine struct {
-	options   Options
-	running   []*running
-	windows   map[string]*sharedWindow
-	endpoints *endpoint.Map
-	collapsed uint64
+	options  Options
+	running  []*running
+	onTokens []*running // those with Token
+	tokens   tokens
+	// attemptKeys made before; a bounded memory of Pass.AttemptKey.
+	attemptKeys map[attemptKey]string
+	windows     map[string]*sharedWindow
+	endpoints   *endpoint.Map
+	collapsed   uint64
 
 	open  map[recordKey]*record
 	order *list.List // of *record, the one without news for longest first
@@ -130,7 +134,7 @@ func NewEngine(o Options) (*Engine, error) {
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
 		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
-		slots: make(chan struct{}, 2),
+		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string),
 	}
 	known := make(map[string]bool)
 	sorted := slices.Clone(o.Detectors)
@@ -163,6 +167,9 @@ func NewEngine(o Options) (*Engine, error) {
 			shared.askers = append(shared.askers, asker{r, w.Crossed})
 		}
 		e.running = append(e.running, r)
+		if d.Token != nil {
+			e.onTokens = append(e.onTokens, r)
+		}
 	}
 	for name := range o.Settings {
 		if !known[name] {
@@ -211,8 +218,12 @@ func (e *Engine) Exchange(ins *Inspection) {
 		p.login = p.endpoint.Login(&ins.Answer, login, now)
 	}
 	e.suspect = false
+	e.tokens.next()
+	if ins.Has&(PresentedJWT|IssuedJWT) != 0 {
+		e.showTokens(p)
+	}
 	for _, d := range e.running {
-		if d.Needs&ins.Has != 0 {
+		if d.Needs&ins.Has != 0 && d.Exchange != nil {
 			p.detector = d
 			d.Exchange(p, x)
 		}
@@ -350,6 +361,7 @@ func (e *Engine) report(p *Pass, r Report) {
 		r.Key = Key(p.Host(), p.Endpoint())
 	}
 	d := p.detector
+	e.tokens.reported = true
 	judged := d.Attempt && !r.Posture && r.Verdict == 0
 	if judged && !r.ByLogin && !d.Genuine && r.Credential != nil {
 		e.suspect = true
@@ -447,6 +459,7 @@ func (e *Engine) rejudge(end *endpoint.Endpoint, now capture.Time) {
 
 // reindex follows endpoints that were merged.
 func (e *Engine) reindex() {
+	clear(e.attemptKeys)
 	old := e.byEnd
 	e.byEnd = make(map[*endpoint.Endpoint][]*record, len(old))
 	for front := e.order.Front(); front != nil; front = front.Next() {

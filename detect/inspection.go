@@ -20,6 +20,8 @@ type Inspection struct {
 	// OtherCookies says that the request has cookies that are not among the
 	// credentials found: one of them may be one all the same.
 	OtherCookies bool
+	// BehindTLS says that something in front of the server ended TLS.
+	BehindTLS bool
 	// Host, Path and Query of the request; Host in lower case without a
 	// default port.
 	Host, Path, Query string

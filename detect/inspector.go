@@ -85,6 +85,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 			ins.Has |= Challenge
 		}
 	}
+	ins.BehindTLS = endsTLS(x.Request.Header)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = endpoint.Examine(x, ins.Path, f)
 	return ins

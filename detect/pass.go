@@ -98,6 +98,37 @@ func Key(parts ...string) string {
 	return b.String()
 }
 
+// AttemptKey is the key of what one client tries at one endpoint:
+// host|METHOD template|address.
+func (p *Pass) AttemptKey() string {
+	memory := p.engine.attemptKeys
+	k := attemptKey{p.endpoint, p.ins.Client}
+	if s, ok := memory[k]; ok {
+		return s
+	}
+	host := p.Host()
+	if host == "" {
+		host = p.ins.Exchange.Server.String()
+	}
+	s := Key(host, p.Endpoint(), p.Client().String())
+	if p.endpoint != p.engine.endpoints.None() {
+		if len(memory) >= 4096 {
+			clear(memory)
+		}
+		memory[k] = s
+	}
+	return s
+}
+
+type attemptKey struct {
+	endpoint *endpoint.Endpoint
+	client   netip.Addr
+}
+
+// BehindTLS reports whether something in front of the server says that it
+// ended TLS: then the client's own connection was encrypted.
+func (p *Pass) BehindTLS() bool { return p.ins.BehindTLS }
+
 // Report is what a detector says of an exchange. The engine adds what it knows
 // of the exchange, decides on verdict and severity, and makes one finding of
 // all reports with the same key.

@@ -16,6 +16,7 @@
 package credential
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -32,6 +33,9 @@ type ID [16]byte
 
 // String gives 32 hex digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// Uint64 is half of it, where a hash of it is wanted.
+func (id ID) Uint64() uint64 { return binary.LittleEndian.Uint64(id[:]) }
 
 // IsZero reports whether there is no ID.
 func (id ID) IsZero() bool { return id == ID{} }
@@ -155,6 +159,8 @@ type Credential struct {
 	// Guessable marks a shape too weak to be a key or token by chance: short,
 	// or of low entropy. A name alone made it a candidate.
 	Guessable bool
+	// Alone says that a response's body holds nothing else.
+	Alone bool
 	// JWT is set for Kind JWT.
 	JWT *Token
 

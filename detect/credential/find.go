@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unsafe"
@@ -102,10 +103,20 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 	if f.readable(&x.Response) {
 		f.begin(true)
 		f.responseHeader(&x.Response)
+		n := len(f.list)
 		f.body(&x.Response)
+		if len(f.list) == n+1 {
+			f.list[n].Alone = oneWord(x.Response.Body.Bytes)
+		}
 		found.Response = f.take()
 	}
 	return found
+}
+
+// oneWord reports whether a body is one word, which is no object and no markup.
+func oneWord(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return len(b) > 0 && !bytes.ContainsAny(b, " \t\r\n{<")
 }
 
 // readable reports whether a message's head can be believed. Cut alone does

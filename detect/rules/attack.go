@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/binary"
 	"hash/fnv"
 	"net/netip"
 	"strings"
@@ -73,8 +72,8 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	e := window.Event{Time: p.Now(), Class: classOf(p.LoginOutcome()), Client: p.Client(), Label: l.Principal, Status: uint16(x.Response.Status)}
-	e.Fields[user] = number(l.PrincipalID)
-	e.Fields[password] = number(l.Password)
+	e.Fields[user] = l.PrincipalID.Uint64()
+	e.Fields[password] = l.Password.Uint64()
 	if e.Fields[password] != 0 {
 		e.Fields[pair] = e.Fields[user]*31 + e.Fields[password] | 1
 	}
@@ -121,8 +120,6 @@ func classOf(o endpoint.LoginOutcome) window.Class {
 	}
 	return window.Unclear
 }
-
-func number(id credential.ID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
 
 func agentOf(x *exchange.Exchange) uint64 {
 	h := fnv.New64a()

@@ -92,7 +92,7 @@ func compromised(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	e := &c.client.Latest
-	by := agentKey{hostOf(p), number(p.Login().PrincipalID), 0}
+	by := agentKey{hostOf(p), p.Login().PrincipalID.Uint64(), 0}
 	if e.Class == window.Failure && c.account != nil {
 		by.agent = e.Fields[agent]
 		here := clientHash(p.Client())

@@ -3,7 +3,6 @@ package rules
 import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
-	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 var _ = register(detect.Detector{
@@ -18,27 +17,20 @@ Request objects of OpenID Connect (the parameter "request") may be unsigned by t
 Have the token library accept the one algorithm that the issuer uses, by name, and nothing else. If the verdict is accepted, everything that this endpoint gave or did for tokens since it was deployed is in doubt: look for tokens with an empty signature in its logs.`,
 	Severity: detect.Critical, Attempt: true, Confidence: detect.Certain,
 	CWE: []int{347}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.2"}, RFC: []string{"RFC 8725 §3.1", "RFC 8725 §3.2"},
-	Needs: detect.PresentedJWT | detect.IssuedJWT,
-	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
-			if !t.AlgNone() {
-				return
-			}
-			r := detect.Report{Key: attemptKey(p), Credential: c, Evidence: tokenEvidence(p, t)}
-			if requestObject(c) {
-				r.Key = detect.Key(hostOf(p), p.Endpoint(), "request object")
-				r.Title = "An OpenID Connect request object is not signed"
-				r.Severity, r.Posture = detect.Low, true
-			}
-			p.Report(r)
-		})
-		issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
-			if t.AlgNone() {
-				p.Report(detect.Report{
-					Key: detect.Key(hostOf(p), "issued", t.Issuer), Title: "The server issues tokens without signature",
-					Credential: c, Posture: true, Evidence: tokenEvidence(p, t),
-				})
-			}
-		})
+	Token: func(p *detect.Pass, c *credential.Credential, issued bool) {
+		if !c.JWT.AlgNone() {
+			return
+		}
+		r := detect.Report{Key: p.AttemptKey(), Credential: c, Evidence: tokenEvidence(p, c.JWT)}
+		switch {
+		case issued:
+			r.Key = detect.Key(hostOf(p), "issued", c.JWT.Issuer)
+			r.Title, r.Posture = "The server issues tokens without signature", true
+		case requestObject(c):
+			r.Key = detect.Key(hostOf(p), p.Endpoint(), "request object")
+			r.Title = "An OpenID Connect request object is not signed"
+			r.Severity, r.Posture = detect.Low, true
+		}
+		p.Report(r)
 	},
 })

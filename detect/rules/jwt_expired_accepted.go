@@ -82,16 +82,17 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	now := p.Now().Add(ahead)
-	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
+	for _, c := range p.Tokens() {
+		t := c.JWT
 		if !c.Access() || t.AlgNone() || t.SignatureMissing() {
-			return
+			continue
 		}
 		by, claim := outside(t, now)
 		if by <= o.Duration("leeway") || takesOldTokens(p.Template()) {
-			return
+			continue
 		}
 		r := detect.Report{
-			Key: attemptKey(p), Credential: c, Only: onlyAccepted,
+			Key: p.AttemptKey(), Credential: c, Only: onlyAccepted,
 			Explain: func(p *detect.Pass) detect.Evidence {
 				return append(tokenEvidence(p, t),
 					detect.Fact{Name: "claim", Value: claim},
@@ -102,7 +103,7 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 			r.Key, r.Severity = r.Key+"|leeway", detect.Info
 		}
 		p.Report(r)
-	})
+	}
 }
 
 // outside tells by how much a token is used outside its time, and which claim

@@ -6,7 +6,6 @@ import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
-	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 var _ = register(detect.Detector{
@@ -21,28 +20,25 @@ Tokens of machines are issued for long on purpose, such as those of Kubernetes s
 Let access tokens live for minutes and renew them with refresh tokens that change with each use. Write exp in seconds.`,
 	Severity: detect.Medium, Confidence: detect.Certain,
 	CWE: []int{613}, OWASP: []string{"API2:2023"}, ASVS: []string{"7.3.2"}, RFC: []string{"RFC 7519 §4.1.4"},
-	Needs: detect.PresentedJWT | detect.IssuedJWT,
 	Options: []detect.Option{
 		{Name: "access", Default: 24 * time.Hour, Doc: "life of an access token that is Medium"},
 		{Name: "access_high", Default: 30 * 24 * time.Hour, Doc: "life of an access token that is High"},
 		{Name: "refresh", Default: 90 * 24 * time.Hour, Doc: "life of a refresh token that is Low"},
 	},
-	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) { longLived(p, c, t, nil) })
-		if p.Outcome() == endpoint.Success {
-			presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
-				if c.Access() && !t.SignatureMissing() {
-					longLived(p, c, t, []detect.Verdict{detect.Accepted})
-				}
-			})
+	Token: func(p *detect.Pass, c *credential.Credential, issued bool) {
+		switch {
+		case issued:
+			longLived(p, c, nil)
+		case p.Outcome() == endpoint.Success && c.Access() && !c.JWT.SignatureMissing():
+			longLived(p, c, onlyAccepted)
 		}
 	},
 })
 
 // longLived reports a token that the server issued, or, with only, if it
 // accepted it.
-func longLived(p *detect.Pass, c *credential.Credential, t *credential.Token, only []detect.Verdict) {
-	o := p.Options()
+func longLived(p *detect.Pass, c *credential.Credential, only []detect.Verdict) {
+	t, o := c.JWT, p.Options()
 	from := p.Now()
 	if t.IssuedAt.Set && !t.IssuedAt.Millis {
 		from = t.IssuedAt.At

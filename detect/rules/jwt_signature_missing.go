@@ -3,7 +3,6 @@ package rules
 import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
-	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 var _ = register(detect.Detector{
@@ -18,15 +17,12 @@ Tokens whose payload is sent elsewhere on purpose (RFC 7797, or h..s) are left o
 Verify with a library that fails without a signature, and check that no code reads the claims by decoding alone. If the verdict is accepted, rotating keys does not help: the key is not used.`,
 	Severity: detect.Critical, Attempt: true, Confidence: detect.Certain,
 	CWE: []int{347}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.1"}, RFC: []string{"RFC 8725 §3.3"},
-	Needs: detect.PresentedJWT,
-	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
-			if t.SignatureMissing() {
-				p.Report(detect.Report{
-					Key: attemptKey(p), Credential: c,
-					Evidence: append(tokenEvidence(p, t), detect.Fact{Name: "signature_bytes", Value: credential.Number(int64(t.SignatureLen))}),
-				})
-			}
-		})
+	Token: func(p *detect.Pass, c *credential.Credential, issued bool) {
+		if !issued && c.JWT.SignatureMissing() {
+			p.Report(detect.Report{
+				Key: p.AttemptKey(), Credential: c,
+				Evidence: append(tokenEvidence(p, c.JWT), detect.Fact{Name: "signature_bytes", Value: credential.Number(int64(c.JWT.SignatureLen))}),
+			})
+		}
 	},
 })

@@ -10,7 +10,6 @@ import (
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/window"
-	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 var _ = register(detect.Detector{
@@ -25,14 +24,13 @@ Signatures are compared by their decoded bytes and the signed text without the o
 Verify every token's signature before reading a claim, in every service that reads one: a gateway that verifies does not help a service that can be reached around it. Then look for other tokens with the same signature.`,
 	Severity: detect.Critical, Attempt: true, Confidence: detect.Certain,
 	CWE: []int{347, 345}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.1"}, RFC: []string{"RFC 8725 §3.3"},
-	Needs: detect.PresentedJWT | detect.IssuedJWT,
 	Options: []detect.Option{
 		{Name: "tokens", Default: 100_000, Doc: "tokens remembered, for a day"},
 	},
 	State: func(o detect.Values) any {
 		return window.NewCache[half, signed](2*o.Int("tokens"), 24*time.Hour)
 	},
-	Exchange: tampered,
+	Token: tampered,
 })
 
 // half is one half of what a signature binds: its own hash, or that of what is
@@ -52,49 +50,48 @@ type signed struct {
 	at uint64
 }
 
-func tampered(p *detect.Pass, x *exchange.Exchange) {
-	cache := p.State().(*window.Cache[half, signed])
-	issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
+func tampered(p *detect.Pass, c *credential.Credential, issued bool) {
+	cache, t := p.State().(*window.Cache[half, signed]), c.JWT
+	if issued {
 		eachHalf(t, func(h half, other credential.ID) {
 			s, _ := cache.At(h, p.Now())
 			*s = signed{other: other, length: t.SignatureLen, genuine: true}
 		})
-	})
+		return
+	}
+	if t.SignatureMissing() {
+		return // which is another finding
+	}
 	success := p.Outcome() == endpoint.Success
-	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) {
-		if t.SignatureMissing() {
-			return // which is another finding
-		}
-		reported := false
-		eachHalf(t, func(h half, other credential.ID) {
-			s, created := cache.At(h, p.Now())
-			switch {
-			case created || s.other == other:
-				s.other, s.length = other, t.SignatureLen
-				s.genuine = s.genuine || success && p.Discriminates()
-				if success && s.at == 0 {
-					s.at = place(p)
-				}
-			case h.input && s.length != t.SignatureLen, reported:
-			case success && !s.genuine && s.at != place(p):
-				// Which of the two is the genuine one is not known, and a
-				// genuine token must not be called accepted. This one is it,
-				// if the endpoint refuses others.
-				if p.Discriminates() {
-					*s = signed{other: other, length: t.SignatureLen, genuine: true}
-				}
-			default:
-				reported = true
-				what := credential.Word("same signature as a token that says something else")
-				if h.input {
-					what = credential.Word("other signature than a token that says the same")
-				}
-				p.Report(detect.Report{
-					Key: attemptKey(p), Credential: c,
-					Evidence: append(tokenEvidence(p, t), detect.Fact{Name: "change", Value: what}),
-				})
+	reported := false
+	eachHalf(t, func(h half, other credential.ID) {
+		s, created := cache.At(h, p.Now())
+		switch {
+		case created || s.other == other:
+			s.other, s.length = other, t.SignatureLen
+			s.genuine = s.genuine || success && p.Discriminates()
+			if success && s.at == 0 {
+				s.at = place(p)
 			}
-		})
+		case h.input && s.length != t.SignatureLen, reported:
+		case success && !s.genuine && s.at != place(p):
+			// Which of the two is the genuine one is not known, and a
+			// genuine token must not be called accepted. This one is it,
+			// if the endpoint refuses others.
+			if p.Discriminates() {
+				*s = signed{other: other, length: t.SignatureLen, genuine: true}
+			}
+		default:
+			reported = true
+			what := credential.Word("same signature as a token that says something else")
+			if h.input {
+				what = credential.Word("other signature than a token that says the same")
+			}
+			p.Report(detect.Report{
+				Key: p.AttemptKey(), Credential: c,
+				Evidence: append(tokenEvidence(p, t), detect.Fact{Name: "change", Value: what}),
+			})
+		}
 	})
 }
 

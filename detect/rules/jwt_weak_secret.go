@@ -7,7 +7,6 @@ import (
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/window"
-	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 var _ = register(detect.Detector{
@@ -22,7 +21,6 @@ A token that somebody else signed with such a secret proves nothing of the serve
 Make a key of at least 32 random bytes, or change to RS256, ES256 or EdDSA; retire the old key at once and end all sessions, since tokens made with it cannot be told from genuine ones. The evidence says where the secret was found, not which one it is.`,
 	Severity: detect.Critical, Attempt: true, Genuine: true, Confidence: detect.Certain,
 	CWE: []int{1391, 798, 326}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.1"}, RFC: []string{"RFC 8725 §3.5"},
-	Needs: detect.PresentedJWT | detect.IssuedJWT,
 	Options: []detect.Option{
 		{Name: "tokens", Default: 3, Doc: "tokens of each signing key that are tried, of those that the server issued or accepted and of others"},
 		{Name: "names", Default: []string{}, Doc: "names of the application, from which secrets are derived"},
@@ -30,7 +28,7 @@ Make a key of at least 32 random bytes, or change to RS256, ES256 or EdDSA; reti
 	State: func(detect.Values) any {
 		return window.NewCache[signingKey, tries](20_000, 0)
 	},
-	Exchange: weakSecret,
+	Token: weakSecret,
 })
 
 // signingKey is what is tried once.
@@ -43,16 +41,9 @@ type tries struct {
 	found          [2]bool
 }
 
-func weakSecret(p *detect.Pass, x *exchange.Exchange) {
-	if p.Secrets() == nil {
-		return
-	}
-	issuedTokens(p, x, func(c *credential.Credential, t *credential.Token) { try(p, c, t, true) })
-	presentedTokens(p, x, func(c *credential.Credential, t *credential.Token) { try(p, c, t, false) })
-}
-
-func try(p *detect.Pass, c *credential.Credential, t *credential.Token, issued bool) {
-	if t.Family() != "HS" || t.Encrypted || t.Detached || t.SignatureMissing() || t.AlgNone() {
+func weakSecret(p *detect.Pass, c *credential.Credential, issued bool) {
+	t := c.JWT
+	if p.Secrets() == nil || t.Family() != "HS" || t.Encrypted || t.Detached || t.SignatureMissing() || t.AlgNone() {
 		return
 	}
 	k := signingKey{hostOf(p), t.Issuer, t.Kid, t.Alg}

@@ -2,10 +2,13 @@
 // requests with the responses that answered them. It is pure data, the same
 // for HTTP/1 and HTTP/2.
 //
-// Contract: an Exchange owns its memory and does not change after its parser
-// has handed it over; everybody behind may keep it and read it from any
-// goroutine. Its size is bounded by the parser's limits (header bytes, body
-// bytes kept). Damage is a field, never an error: what was lost, cut or
+// Contract: an Exchange owns its memory, its bodies' bytes apart, and does not
+// change after its parser has handed it over; everybody behind may keep it and
+// read it from any goroutine. The bodies' bytes are lent, valid until the
+// function that was given the exchange returns: most exchanges are looked at
+// once, and their bodies are most of what they hold. Whoever keeps one lets go
+// of the bytes, or calls Own. Its size is bounded by the parser's limits
+// (header bytes, body bytes kept). Damage is a field, never an error: what was lost, cut or
 // contradicted is marked on the message that it touched, and what could not be
 // proved to belong together is not put together.
 //
@@ -13,6 +16,7 @@
 package exchange
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 
@@ -66,7 +70,8 @@ type Message struct {
 
 // Body is the content of a message, transfer and content codings undone.
 type Body struct {
-	// Bytes is the beginning of the content, up to the parser's limit.
+	// Bytes is the beginning of the content, up to the parser's limit. They
+	// are lent: see the package's contract.
 	Bytes []byte
 	// Length is the length of the content in bytes, as far as it was seen, gaps
 	// whose size is known included; Bytes may hold less of it.
@@ -180,6 +185,13 @@ func (t TLS) String() string {
 		return "decrypted"
 	}
 	return "none"
+}
+
+// Own copies the bytes of the bodies, for who keeps the exchange with them.
+func (x *Exchange) Own() *Exchange {
+	x.Request.Body.Bytes = bytes.Clone(x.Request.Body.Bytes)
+	x.Response.Body.Bytes = bytes.Clone(x.Response.Body.Bytes)
+	return x
 }
 
 // Field is one header line.

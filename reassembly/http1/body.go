@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/authtap/authtap/reassembly/exchange"
@@ -59,7 +58,8 @@ func (b *body) gap(n uint64) {
 }
 
 // finish gives the body of a message that is over, of which p are the last
-// bytes, and what became of its codings.
+// bytes, and what became of its codings. Its Bytes are p's, the decoders' or
+// buf's, which the caller gives back when he is done with them.
 func (b *body) finish(s *Shard, p []byte, sent exchange.Damage) (exchange.Body, exchange.Damage) {
 	content := b.admit(s, p)
 	if b.buf != nil {
@@ -103,9 +103,7 @@ func (b *body) finish(s *Shard, p []byte, sent exchange.Damage) (exchange.Body, 
 		s.stats.Clipped++
 	}
 	if len(content) > 0 {
-		out.Bytes = bytes.Clone(content)
+		out.Bytes = content
 	}
-	s.release(b.buf)
-	*b = body{}
 	return out, damage
 }

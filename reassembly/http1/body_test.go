@@ -47,7 +47,7 @@ func coded(t testing.TB, name, s string) string {
 func answered(t testing.TB, l http1.Limits, pieces ...string) (exchange.Message, http1.Stats) {
 	t.Helper()
 	var got []*exchange.Exchange
-	s := http1.NewShard(l, func(x *exchange.Exchange) { got = append(got, x) })
+	s := http1.NewShard(l, func(x *exchange.Exchange) { got = append(got, x.Own()) })
 	k := newTalk(s.New(start(true), nil))
 	k.step(">GET / HTTP/1.1\r\n\r\n")
 	for _, p := range pieces {

@@ -17,7 +17,7 @@ import (
 // rebuild takes packets the whole way to exchanges.
 func rebuild(packets []reassemblytest.Packet) []*exchange.Exchange {
 	var all []*exchange.Exchange
-	shard := http1.NewShard(http1.Limits{}, func(x *exchange.Exchange) { all = append(all, x) })
+	shard := http1.NewShard(http1.Limits{}, func(x *exchange.Exchange) { all = append(all, x.Own()) })
 	table := identify.New(identify.Limits{}, shard.Protocol())
 	reassemblytest.Run(packets, reassembly.Limits{}, table.New)
 	return all

@@ -107,7 +107,7 @@ func TestFields(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []*exchange.Exchange
-			p := newTalk(http1.NewShard(http1.Limits{}, func(x *exchange.Exchange) { got = append(got, x) }).New(start(true), nil))
+			p := newTalk(http1.NewShard(http1.Limits{}, func(x *exchange.Exchange) { got = append(got, x.Own()) }).New(start(true), nil))
 			for _, s := range []string{"> \r\n\nGET / HTTP/1.1\r\n" + c.in + "\r\n", "<HTTP/1.1 204 x\n" + c.in + "\n"} {
 				p.step(strings.Replace(s, "> ", ">", 1)) // empty lines before a request
 			}

@@ -16,7 +16,7 @@ import (
 // seen takes segments the way from the Assembler to exchanges.
 func seen(segments []reassembly.Segment, limits http1.Limits) ([]*exchange.Exchange, http1.Stats) {
 	var got []*exchange.Exchange
-	s := http1.NewShard(limits, func(x *exchange.Exchange) { got = append(got, x) })
+	s := http1.NewShard(limits, func(x *exchange.Exchange) { got = append(got, x.Own()) })
 	a := reassembly.New(reassembly.Limits{}, identify.New(identify.Limits{}, s.Protocol()).New)
 	var at reassembly.Origin
 	for i := range segments {

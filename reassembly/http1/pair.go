@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/authtap/authtap/reassembly"
@@ -314,7 +315,7 @@ func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 }
 
 // finish ends the message under way in h; tail are the last bytes of its
-// content.
+// content. They are copied only where the exchange has to wait.
 func (p *conn) finish(h *half, tail []byte, end point) {
 	s := h.slot
 	request := h == &p.live.half[p.client]
@@ -322,7 +323,7 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 	m.Damage |= h.damage
 	sent, damage := h.body.finish(p.shard, tail, h.damage)
 	m.Body, m.Damage = sent, m.Damage|damage
-	p.shard.charge(s, len(m.Body.Bytes))
+	x, lent := s.x, h.body.buf
 	if m.Damage&exchange.Malformed != 0 {
 		p.shard.stats.Malformed++
 	}
@@ -347,6 +348,11 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 		p.responseDone(s, end)
 	}
 	p.complete(s, end.at)
+	if s.x == x && len(m.Body.Bytes) > 0 {
+		m.Body.Bytes = bytes.Clone(m.Body.Bytes)
+		p.shard.charge(s, len(m.Body.Bytes))
+	}
+	p.shard.release(lent)
 }
 
 // requestDone looks for a response that came before the request was complete.

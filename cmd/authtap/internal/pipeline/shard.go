@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -29,6 +30,7 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		at.Index++
 		count++
 		p.results = append(p.results, result[R]{x.Order, inspect(x)})
+		x.Request.Body.Bytes, x.Response.Body.Bytes = nil, nil // they were lent
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false
@@ -51,6 +53,8 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		if r.mark.report || r.mark.Last {
 			p.stats = streams.Stats()
 			p.stats.Exchanges = count
+			p.coverage = coverage.Table{}
+			p.coverage.Add(streams.Coverage())
 		}
 		r.busy.Done()
 	}
