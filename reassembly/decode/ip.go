@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/authtap/authtap/reassembly"
 )
@@ -123,6 +124,14 @@ func (w *walk) udp(seg *reassembly.Segment) Reason {
 }
 
 const quicPort = 443 // HTTP/3 (RFC 9114, section 3.1.2)
+
+// QUICServer gives the server of a packet that was found to be QUIC.
+func QUICServer(seg *reassembly.Segment) netip.AddrPort {
+	if from := seg.Key.Sender(seg.Dir); from.Port() == quicPort {
+		return from
+	}
+	return seg.Key.Receiver(seg.Dir)
+}
 
 // isQUIC reports whether a UDP payload begins with a long header, of whatever
 // version (RFC 8999, section 5.1): its first bit is set, then come a version,

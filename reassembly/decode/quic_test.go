@@ -52,9 +52,16 @@ func TestQUIC(t *testing.T) {
 		if c.want != decode.QUIC {
 			continue
 		}
+		want := netip.MustParseAddrPort("10.0.0.2:443")
 		from := binary.BigEndian.Uint16(c.data[20:])
 		if got, want := seg.Key.Sender(seg.Dir), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 9}), from); got != want {
 			t.Errorf("%s: sent by %v, want %v", c.name, got, want)
+		}
+		if from == 443 {
+			want = netip.MustParseAddrPort("10.0.0.9:443")
+		}
+		if got := decode.QUICServer(&seg); got != want {
+			t.Errorf("%s: the server is %v, want %v", c.name, got, want)
 		}
 	}
 }

@@ -25,6 +25,7 @@ func (c *correlator[R]) round(r *round[R]) {
 		c.stats = r.stats
 		for i := range r.parts {
 			c.stats.Streams.add(&r.parts[i].stats)
+			c.stats.Coverage.Add(&r.parts[i].coverage)
 		}
 		if r.mark.report {
 			c.opt.Reported(c.stats)

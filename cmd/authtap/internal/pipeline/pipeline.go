@@ -28,6 +28,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -65,8 +66,10 @@ type Streams interface {
 	Tick(at reassembly.Origin)
 	// Close ends everything that is open.
 	Close(at reassembly.Origin)
-	// Stats counts what was done so far.
+	// Stats counts what was done so far, and Coverage what was seen of each
+	// server; the table stays the Streams' own.
 	Stats() StreamStats
+	Coverage() *coverage.Table
 }
 
 // Mark is the end of a round.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -77,6 +81,7 @@ func (s *source) Close() error         { s.closed.Store(true); return nil }
 // fires in an order that depends on the shards.
 type streams struct {
 	emit  func(*exchange.Exchange)
+	table coverage.Table
 	later []pending
 	seen  uint64
 }
@@ -123,6 +128,16 @@ func (s *streams) Close(reassembly.Origin) {
 	}
 }
 func (s *streams) Stats() (st pipeline.StreamStats) { return st }
+func (s *streams) Coverage() *coverage.Table        { return &s.table }
+
+func ticks(lines []string) (n int) {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "tick") {
+			n++
+		}
+	}
+	return n
+}
 
 // run gives what the correlator sees, as lines.
 func run(packets []capture.Packet, shards int, change func(*pipeline.Options[string])) ([]string, pipeline.Stats, error) {
@@ -131,7 +146,13 @@ func run(packets []capture.Packet, shards int, change func(*pipeline.Options[str
 		Source: &source{packets: packets},
 		Shards: shards,
 		NewStreams: func(emit func(*exchange.Exchange)) pipeline.Streams {
-			return &streams{emit: emit}
+			s := new(streams)
+			s.emit = func(x *exchange.Exchange) {
+				x.Server = netip.AddrPortFrom(x.Client.Addr(), 80)
+				s.table.Exchange(x)
+				emit(x)
+			}
+			return s
 		},
 		NewInspect: func() func(*exchange.Exchange) string {
 			return func(x *exchange.Exchange) string {
@@ -173,12 +194,19 @@ func TestShardsAreNotSeen(t *testing.T) {
 		if stats.Source.Packets != uint64(len(packets)) {
 			t.Fatalf("%d packets read of %d", stats.Source.Packets, len(packets))
 		}
+		if total := stats.Coverage.Total(); int(total.Exchanges) != len(one)-ticks(one) {
+			t.Fatalf("%d exchanges are accounted for in %q", total.Exchanges, one)
+		}
 		for _, n := range []int{2, 3, 8} {
 			more, moreStats, err := run(packets, n, nil)
 			if err != nil || !slices.Equal(one, more) {
 				t.Fatalf("%d shards: %v\n%q\none shard:\n%q", n, err, more, one)
 			}
-			if moreStats != stats {
+			if !slices.Equal(moreStats.Coverage.Rows(), stats.Coverage.Rows()) {
+				t.Fatalf("%d shards: %+v, one: %+v", n, moreStats.Coverage.Rows(), stats.Coverage.Rows())
+			}
+			moreStats.Coverage = stats.Coverage
+			if !reflect.DeepEqual(moreStats, stats) {
 				t.Fatalf("%d shards: %+v, one: %+v", n, moreStats, stats)
 			}
 		}
@@ -323,3 +351,4 @@ func (idle) Segment(*reassembly.Segment)     {}
 func (idle) Tick(reassembly.Origin)          {}
 func (idle) Close(reassembly.Origin)         {}
 func (idle) Stats() (s pipeline.StreamStats) { return s }
+func (idle) Coverage() *coverage.Table       { return new(coverage.Table) }

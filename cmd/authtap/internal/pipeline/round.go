@@ -6,6 +6,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 )
 
 // Limits of a round. They are constants, and the same for any number of
@@ -36,6 +37,7 @@ type part[R any] struct {
 	slab     []byte
 	results  []result[R]
 	stats    StreamStats
+	coverage coverage.Table
 }
 
 type result[R any] struct {

@@ -30,7 +30,6 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		at.Index++
 		count++
 		p.results = append(p.results, result[R]{x.Order, inspect(x)})
-		x.Request.Body.Bytes, x.Response.Body.Bytes = nil, nil // they were lent
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false

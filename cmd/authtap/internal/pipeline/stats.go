@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/decode"
 )
 
@@ -16,6 +17,8 @@ type Stats struct {
 	// Leaps were more than a day ahead of the clock.
 	Backward, Leaps uint64
 	Streams         StreamStats
+	// Coverage of conversations that are over, and of exchanges handed on.
+	Coverage coverage.Table
 }
 
 // add adds the counts of another shard.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/http1"
 	"github.com/authtap/authtap/reassembly/identify"
@@ -26,9 +27,16 @@ type StreamStats struct {
 // the protocols that there are.
 func StreamsOf(l Limits) func(emit func(*exchange.Exchange)) Streams {
 	return func(emit func(*exchange.Exchange)) Streams {
-		s := &streams{http1: http1.NewShard(l.HTTP1, emit)}
+		s := new(streams)
+		s.http1 = http1.NewShard(l.HTTP1, func(x *exchange.Exchange) {
+			s.coverage.Exchange(x)
+			emit(x)
+		})
 		s.table = identify.New(identify.Limits{}, s.http1.Protocol())
 		s.assembler = reassembly.New(l.Reassembly, s.table.New)
+		s.assembler.OnClose(func(p reassembly.Parser, oneSided bool) {
+			s.coverage.Conversation(identify.SeenOf(p), oneSided)
+		})
 		return s
 	}
 }
@@ -37,11 +45,14 @@ type streams struct {
 	assembler *reassembly.Assembler
 	table     *identify.Table
 	http1     *http1.Shard
+	coverage  coverage.Table
 }
 
 func (s *streams) Segment(seg *reassembly.Segment) { s.assembler.Segment(seg) }
 func (s *streams) Tick(at reassembly.Origin)       { s.assembler.Tick(at.Time, at) }
 func (s *streams) Close(at reassembly.Origin)      { s.assembler.Shutdown(at) }
+
+func (s *streams) Coverage() *coverage.Table { return &s.coverage }
 
 func (s *streams) Stats() StreamStats {
 	return StreamStats{Reassembly: s.assembler.Stats(), Identify: s.table.Stats(), HTTP1: s.http1.Stats()}
