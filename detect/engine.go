@@ -42,6 +42,11 @@ type Options struct {
 	// Emit takes each version of a finding that is to be told. It is called on
 	// the engine's goroutine.
 	Emit func(Finding)
+	// AuthEvent takes each login attempt, and Occurrence what happened to a
+	// finding within a minute: when the finding is told, and when the minute is
+	// over. nil leaves them out. They are called as Emit is.
+	AuthEvent  func(AuthEvent)
+	Occurrence func(Occurrence)
 }
 
 // Stats count what the engine did.
@@ -81,8 +86,13 @@ type Engine struct {
 	open  map[recordKey]*record
 	order *list.List // of *record, the one without news for longest first
 	byEnd map[*endpoint.Endpoint][]*record
-	jobs  []job
-	slots chan struct{}
+	// minutes holds the findings whose last minute is still to be told, minute
+	// is the clock's; series numbers the login attempts of each input.
+	minutes []*record
+	minute  capture.Time
+	series  map[uint32]series
+	jobs    []job
+	slots   chan struct{}
 	// pass is that of the exchange at hand.
 	pass Pass
 	// suspect is set while an exchange's credential is under suspicion.
@@ -134,7 +144,7 @@ func NewEngine(o Options) (*Engine, error) {
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
 		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
-		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string),
+		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), series: make(map[uint32]series),
 	}
 	known := make(map[string]bool)
 	sorted := slices.Clone(o.Detectors)
@@ -216,6 +226,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	if login != nil {
 		e.stats.Logins++
 		p.login = p.endpoint.Login(&ins.Answer, login, now)
+		if e.options.AuthEvent != nil {
+			e.event(p, login)
+		}
 	}
 	e.suspect = false
 	e.tokens.next()
@@ -253,6 +266,10 @@ func (e *Engine) Mark(clock capture.Time) {
 	e.settle(!e.options.Live)
 	for _, w := range e.windows {
 		w.set.Expire(clock)
+	}
+	if minuteOf(clock) > e.minute {
+		e.minute = minuteOf(clock)
+		e.tellMinutes()
 	}
 	for front := e.order.Front(); front != nil; front = e.order.Front() {
 		r := front.Value.(*record)
@@ -387,6 +404,7 @@ func (e *Engine) report(p *Pass, r Report) {
 		rec.add(p, &r)
 		e.order.MoveToBack(rec.place)
 	}
+	e.happen(rec, now)
 	switch {
 	case judged || r.ByLogin || r.Posture && len(r.Only) > 0:
 		if rec.keep(p, &r) {
@@ -425,6 +443,7 @@ func (e *Engine) emit(r *record) {
 	if e.options.Emit != nil {
 		e.options.Emit(r.finding(e.options.Sensor))
 	}
+	e.occurred(r)
 }
 
 // close tells the last version of a finding and forgets it.
@@ -432,6 +451,7 @@ func (e *Engine) close(r *record) {
 	if r.due() && r.version != r.toldVersion {
 		e.emit(r)
 	}
+	e.occurred(r)
 	delete(e.open, r.key)
 	e.order.Remove(r.place)
 	for _, t := range r.attempts {

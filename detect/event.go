@@ -93,23 +93,53 @@ func (e *Engine) event(p *Pass, l *credential.Login) {
 type minute struct {
 	begin   capture.Time
 	count   uint64
-	told    uint64
-	version uint64
+	told    uint64 // of count
+	version uint64 // the finding's, at the last of them
+	events  uint64 // the finding's count when it was last looked at
+	listed  bool   // in Engine.minutes
 }
 
-// happen counts n events at now. An event that comes behind those of a later
-// minute counts there: so that a minute, once over, stays as it was told.
-func (e *Engine) happen(r *record, n uint64, now capture.Time) {
+func minuteOf(t capture.Time) capture.Time {
+	m := t % capture.Time(time.Minute)
+	if m < 0 {
+		m += capture.Time(time.Minute)
+	}
+	return t - m
+}
+
+// happen counts what was added to a finding since it was last called. Events
+// that come behind those of a later minute count there, so that a minute, once
+// over, stays as it was told.
+func (e *Engine) happen(r *record, now capture.Time) {
 	if e.options.Occurrence == nil {
 		return
 	}
-	begin := now - now%capture.Time(time.Minute)
-	if begin > r.minute.begin || r.minute.count == 0 {
+	m := &r.minute
+	if begin := minuteOf(now); begin > m.begin || m.count == 0 {
 		e.occurred(r)
-		r.minute = minute{begin: begin}
+		m.begin, m.count, m.told = begin, 0, 0
 	}
-	r.minute.count += n
-	r.minute.version = r.version
+	m.count += r.count - m.events
+	m.events, m.version = r.count, r.version
+	if m.listed {
+		return
+	}
+	if len(e.minutes) >= e.options.MaxFindings {
+		e.tellMinutes()
+	}
+	m.listed = true
+	e.minutes = append(e.minutes, r)
+}
+
+// tellMinutes tells the minutes of all findings that had events since it was
+// last called.
+func (e *Engine) tellMinutes() {
+	for _, r := range e.minutes {
+		r.minute.listed = false
+		e.occurred(r)
+	}
+	clear(e.minutes)
+	e.minutes = e.minutes[:0]
 }
 
 // occurred tells the minute at hand, as far as it was not, once the finding

@@ -27,6 +27,7 @@ type record struct {
 	told         uint64 // the count when it was last told
 	toldVersion  uint64
 	toldSeverity Severity
+	minute       minute
 
 	title      string
 	base       Severity
@@ -290,7 +291,7 @@ func (rec *record) severity() Severity {
 // finding makes the version as of now.
 func (rec *record) finding(sensor string) Finding {
 	f := Finding{
-		ID: findingID(sensor, rec.detector.Name, rec.dedupe, rec.first), Version: rec.version,
+		ID: rec.id(sensor), Version: rec.version,
 		Detector: rec.detector.Name, Title: rec.title, Severity: rec.severity(), Confidence: rec.confidence,
 		Verdict: rec.verdict, DedupeKey: rec.dedupe,
 		FirstSeen: Timestamp(rec.first), LastSeen: Timestamp(rec.last), Count: rec.count,
@@ -314,6 +315,11 @@ func (rec *record) finding(sensor string) Finding {
 		f.Credential = &Credential{Kind: c.kind.String(), Place: c.place.String(), ID: c.id.String(), Mask: c.mask}
 	}
 	return f
+}
+
+// id gives the finding's ID.
+func (rec *record) id(sensor string) string {
+	return findingID(sensor, rec.detector.Name, rec.dedupe, rec.first)
 }
 
 // findingID is the hash that the same finding has on every run.
