@@ -44,7 +44,7 @@ func (p *program) printExchanges(ctx context.Context, s config.Settings, source 
 	var buffer []byte
 	var names inputNames
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	return runPipeline(ctx, p, task{settings: s, source: source}, pipeline.Options[rebuilt]{
+	return runPipeline(ctx, p, task{settings: s, sources: []capture.Source{source}}, pipeline.Options[rebuilt]{
 		NewInspect: func() func(*exchange.Exchange) rebuilt { return newMasker().rebuilt },
 		Take: func(r rebuilt) {
 			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))

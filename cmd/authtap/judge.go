@@ -20,11 +20,11 @@ import (
 	"github.com/authtap/authtap/store"
 )
 
-// judge reads a source, looks for attacks, and prints and stores the findings:
+// judge reads sources, looks for attacks, and prints and stores the findings:
 // what replay and sniff have in common. A replay prints each finding once, at
 // the end, in its last version; live, each version is printed as it comes.
-func (p *program) judge(ctx context.Context, s config.Settings, source capture.Source, live bool) (err error) {
-	options, err := p.detection(&s, source, live)
+func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, live bool) (err error) {
+	options, err := p.detection(&s, sources[0], live)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, source capture.S
 		return err
 	}
 
-	err = runPipeline(ctx, p, task{settings: s, source: source, live: live, bodies: true, counts: func(c *counts) {
+	err = runPipeline(ctx, p, task{settings: s, sources: sources, live: live, bodies: true, counts: func(c *counts) {
 		c.engine(engine.Stats())
 		c.findings(&f)
 	}}, pipeline.Options[*detect.Inspection]{

@@ -97,7 +97,7 @@ func judged(t *testing.T, packets []reassemblytest.Packet) judgement {
 		t.Fatal(err)
 	}
 	_, err = pipeline.Run(context.Background(), pipeline.Options[*detect.Inspection]{
-		Source: &memory{packets: packets}, Shards: 1,
+		Sources: []capture.Source{&memory{packets: packets}}, Shards: 1,
 		NewStreams: pipeline.StreamsOf(pipeline.Limits{}),
 		NewInspect: func() func(*exchange.Exchange) *detect.Inspection { return detect.NewInspector(options).Inspect },
 		Take:       engine.Exchange,

@@ -17,7 +17,7 @@ type bar struct {
 
 // progress starts the bar of a task that reads files.
 func (p *program) progress(t *task) *bar {
-	total := t.source.Stats().BytesTotal
+	total := t.sources[0].Stats().BytesTotal
 	if p.stderrWidth == 0 || t.live || total == 0 {
 		return &bar{}
 	}
@@ -31,7 +31,7 @@ func (p *program) progress(t *task) *bar {
 			progressbar.OptionSetPredictTime(true),
 		),
 	}
-	go b.run(t.source)
+	go b.run(t.sources[0])
 	return b
 }
 

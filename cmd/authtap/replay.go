@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 )
 
@@ -32,7 +33,7 @@ nothing in the store.`,
 				return err
 			}
 			defer source.Close()
-			return p.judge(cmd.Context(), s, source, false)
+			return p.judge(cmd.Context(), s, []capture.Source{source}, false)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&read, "read", "r", nil, "a capture file, as an argument; may be repeated")

@@ -73,7 +73,7 @@ it comes. SIGINT ends, SIGUSR1 prints statistics.`,
 			}
 			defer source.Close()
 			c.Source = source
-			err = p.judge(cmd.Context(), s, &c, true)
+			err = p.judge(cmd.Context(), s, []capture.Source{&c}, true)
 			return errors.Join(err, c.close())
 		},
 	}

@@ -1,24 +1,31 @@
-// Package pipeline moves packets through the program: it wires a source to the
+// Package pipeline moves packets through the program: it wires sources to the
 // shards, the shards to the correlator, and ends all of them in order.
 //
-//	source ──rounds──▶ shard 0..n-1 ──▶ correlator
-//	   ▲                                    │
-//	   └──────────── empty rounds ──────────┘
+//	source ──rounds──▶ sequence ──▶ shard 0..n-1 ──▶ correlator
+//	   ▲                                                 │
+//	   └────────────────── empty rounds ─────────────────┘
 //
-// The source's goroutine reads and decodes packets and puts their segments,
+// A source's goroutine reads and decodes packets and puts their segments,
 // payload copied, into a round: a batch for each shard, ended for all of them
-// by the same mark. A shard's goroutine owns conversations and parsers and
-// leaves in the round what came of its batch. The correlator's goroutine takes
-// the rounds as they were made and each round's results in the order (packet,
-// index), so that nothing behind it sees how many shards there are. Then the
-// round goes back to the source.
+// by the same mark. The sequence numbers the rounds and hands each to all
+// shards. A shard's goroutine owns conversations and parsers and leaves in the
+// round what came of its batch. The correlator's goroutine takes the rounds as
+// they were numbered and each round's results in the order (packet, index), so
+// that nothing behind it sees how many shards there are. Then the round goes
+// back to a source.
 //
-// Contract: memory is bounded by the number of rounds (Options.Rounds) and
-// their size, besides what shards and correlator keep. Everything waits for
-// everything: the source waits for an empty round, and a live source loses
-// packets in the kernel meanwhile, which it counts. Run returns when all
-// goroutines have ended. Packet time alone decides what happens; rounds end at
-// places that the packets decide, but for a live source.
+// With one source, rounds and marks stand where the packets' own times say.
+// Several sources (the rings of a live capture) each fill rounds of their own,
+// which come in the order in which they end: the two directions of a
+// conversation may come through different ones, by no more than MaxDelay and
+// what waits in the kernel out of step.
+//
+// Contract: memory is bounded by the number of rounds and their size, besides
+// what shards and correlator keep. Everything waits for everything: a source
+// waits for an empty round, and a live one loses packets in the kernel
+// meanwhile, which it counts. Run returns when all goroutines have ended.
+// Packet time alone decides what happens; rounds end at places that the packets
+// decide, but for live sources.
 package pipeline
 
 import (
@@ -34,10 +41,15 @@ import (
 
 // Options say what to run. R is what a shard makes of an exchange.
 type Options[R any] struct {
-	Source capture.Source
+	// Sources are at least one; each is read by a goroutine of its own. All of
+	// them name the same inputs.
+	Sources []capture.Source
 	// Live makes rounds end early, so that nothing waits longer than
 	// MaxDelay of packet time for others to come.
 	Live bool
+	// Filter says which conversations are looked at; nil: all. It is called by
+	// the sources' goroutines.
+	Filter func(*reassembly.FlowKey) bool
 	// Shards is at least 1.
 	Shards int
 	// NewStreams makes what a shard reassembles and parses with; it is to call
@@ -49,11 +61,12 @@ type Options[R any] struct {
 	// behind all that came before a mark. An error of Mark ends the run.
 	Take func(R)
 	Mark func(Mark) error
-	// Failed is called by the source's goroutine for each input that ends with
-	// an error; reading goes on with the others.
+	// Failed is called by the sources' goroutines, one at a time, for each input
+	// that ends with an error; reading goes on with the others.
 	Failed func(error)
-	// Report is asked before each mark whether Reported is to be called, by the
-	// correlator, with the statistics at the mark.
+	// Report is asked before each mark, by one goroutine at a time, whether
+	// Reported is to be called, by the correlator, with the statistics at the
+	// mark.
 	Report   func() bool
 	Reported func(Stats)
 }
@@ -86,51 +99,55 @@ type Mark struct {
 	report bool
 }
 
-// Run reads the source to its end, or until ctx is done, and takes what was
+// Run reads the sources to their end, or until ctx is done, and takes what was
 // read through to the end in either case. It returns the statistics, and the
 // error of Mark that ended the run early.
 func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
-	free := make(chan *round[R], rounds)
-	for range rounds {
-		free <- &round[R]{parts: make([]part[R], opt.Shards)}
-	}
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() {
 		stop.Store(true)
-		opt.Source.Close() // so that a blocked Next returns
+		for _, s := range opt.Sources {
+			s.Close() // so that a blocked Next returns
+		}
 	})()
 
-	var shards sync.WaitGroup
-	inputs := make([]chan *round[R], opt.Shards)
-	for i := range inputs {
-		inputs[i] = make(chan *round[R], rounds)
-		shards.Go(func() { shard(&opt, i, inputs[i]) })
+	all := rounds + len(opt.Sources) - 1 // one that each source fills
+	q := sequence[R]{
+		opt: &opt, open: len(opt.Sources),
+		free: make(chan *round[R], all), filled: make(chan *round[R], all),
+		inputs: make([]chan *round[R], opt.Shards),
 	}
-	filled := make(chan *round[R], rounds)
+	for range all {
+		q.free <- &round[R]{parts: make([]part[R], opt.Shards)}
+	}
+	var shards sync.WaitGroup
+	for i := range q.inputs {
+		q.inputs[i] = make(chan *round[R], all)
+		shards.Go(func() { shard(&opt, i, q.inputs[i]) })
+	}
 	c := correlator[R]{opt: &opt, stop: &stop}
 	var correlated sync.WaitGroup
 	correlated.Go(func() {
-		for r := range filled {
+		for r := range q.filled {
 			r.busy.Wait()
 			c.round(r)
 			r.empty()
-			free <- r
+			q.free <- r
 		}
 	})
 
-	s := reader[R]{opt: &opt, stop: &stop, free: free, round: <-free}
-	s.send = func(r *round[R]) {
-		r.busy.Add(opt.Shards)
-		for _, in := range inputs {
-			in <- r
-		}
-		filled <- r
+	for _, s := range opt.Sources {
+		q.readers = append(q.readers, &reader[R]{opt: &opt, source: s, stop: &stop, sequence: &q, round: <-q.free})
 	}
-	s.read()
-	for _, in := range inputs {
+	var reading sync.WaitGroup
+	for _, s := range q.readers {
+		reading.Go(s.read)
+	}
+	reading.Wait()
+	for _, in := range q.inputs {
 		close(in)
 	}
-	close(filled)
+	close(q.filled)
 	shards.Wait()
 	correlated.Wait()
 	return c.stats, c.err

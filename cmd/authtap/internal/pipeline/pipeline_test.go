@@ -143,8 +143,8 @@ func ticks(lines []string) (n int) {
 func run(packets []capture.Packet, shards int, change func(*pipeline.Options[string])) ([]string, pipeline.Stats, error) {
 	var lines []string
 	opt := pipeline.Options[string]{
-		Source: &source{packets: packets},
-		Shards: shards,
+		Sources: []capture.Source{&source{packets: packets}},
+		Shards:  shards,
 		NewStreams: func(emit func(*exchange.Exchange)) pipeline.Streams {
 			s := new(streams)
 			s.emit = func(x *exchange.Exchange) {
@@ -237,7 +237,7 @@ func TestDamageIsToldAndReadingGoesOn(t *testing.T) {
 	damage := fmt.Errorf("at 17: %w", capture.ErrDamaged)
 	var told []error
 	lines, stats, err := run([]capture.Packet{{Data: tcp(1, 1)}, {Data: tcp(2, 1)}}, 2, func(o *pipeline.Options[string]) {
-		o.Source.(*source).errors = map[int]error{1: damage}
+		o.Sources[0].(*source).errors = map[int]error{1: damage}
 		o.Failed = func(err error) { told = append(told, err) }
 	})
 	if err != nil || len(told) != 1 || told[0] != damage || len(lines) != 2 || stats.Streams.Exchanges != 2 {
@@ -277,7 +277,7 @@ func TestInterrupted(t *testing.T) {
 	var taken []string
 	s := &source{packets: []capture.Packet{{Data: tcp(1, 1), Time: 5}}, endless: true}
 	stats, err := pipeline.Run(ctx, pipeline.Options[string]{
-		Source: s, Live: true, Shards: 2,
+		Sources: []capture.Source{s}, Live: true, Shards: 2,
 		NewStreams: func(emit func(*exchange.Exchange)) pipeline.Streams { return &streams{emit: emit} },
 		NewInspect: func() func(*exchange.Exchange) string {
 			return func(x *exchange.Exchange) string { return x.Client.String() }
@@ -332,7 +332,7 @@ func BenchmarkRounds(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				_, err := pipeline.Run(b.Context(), pipeline.Options[int]{
-					Source: &source{packets: packets}, Shards: shards,
+					Sources: []capture.Source{&source{packets: packets}}, Shards: shards,
 					NewStreams: func(func(*exchange.Exchange)) pipeline.Streams { return idle{} },
 					NewInspect: func() func(*exchange.Exchange) int { return nil },
 					Mark:       func(pipeline.Mark) error { return nil },

@@ -29,7 +29,7 @@ type reader[R any] struct {
 	// The sequence's, under its lock: packets in rounds that were sent, and
 	// what was counted when the reader last came by.
 	sent  uint64
-	stats Stats
+	stats ReaderStats
 }
 
 // read reads until the source ends or stop is set. The last round is sent in

@@ -19,7 +19,7 @@ const (
 	MaxDelay = 100 * time.Millisecond
 )
 
-// round is a batch for each shard.
+// round is a batch for each shard, of the packets of one source.
 type round[R any] struct {
 	mark  Mark
 	parts []part[R]
@@ -27,10 +27,11 @@ type round[R any] struct {
 	size  int            // segments in all parts
 	bytes int            // payload in all parts
 	first capture.Time   // of the first segment
-	stats Stats          // at the mark: those of source, decoder and clock
+	base  uint64         // what the numbers of its packets are short by
+	stats Stats          // at the mark: those of the readers
 }
 
-// part is a shard's part of a round. The source fills segments, the shard
+// part is a shard's part of a round. The reader fills segments, the shard
 // results.
 type part[R any] struct {
 	segments []reassembly.Segment

@@ -36,6 +36,7 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		for j := range p.segments {
 			seg := &p.segments[j]
 			at = reassembly.Order{Packet: seg.Origin.Order}
+			seg.Origin.Order += r.base
 			streams.Segment(seg)
 		}
 		if r.mark.Tick || r.mark.Last {

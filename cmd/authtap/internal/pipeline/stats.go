@@ -11,18 +11,30 @@ import (
 
 // Stats counts what was done, from the source to the parsers.
 type Stats struct {
-	Source capture.Stats
-	Decode decode.Stats
-	// Backward packets were older than the one before them in the same input;
-	// Leaps were more than a day ahead of the clock.
-	Backward, Leaps uint64
-	Streams         StreamStats
+	ReaderStats
+	Streams StreamStats
 	// Coverage of conversations that are over, and of exchanges handed on.
 	Coverage coverage.Table
 }
 
+// ReaderStats counts what was done before the shards.
+type ReaderStats struct {
+	Source capture.Stats
+	Decode decode.Stats
+	// Backward packets were older than the one before them in the same input,
+	// as one source gave it; Leaps were more than a day ahead of the clock.
+	Backward, Leaps uint64
+	// Filtered segments were left out by Options.Filter.
+	Filtered uint64
+}
+
 // add adds the counts of another shard.
 func (s *StreamStats) add(t *StreamStats) {
+	sum(reflect.ValueOf(s).Elem(), reflect.ValueOf(t).Elem())
+}
+
+// add adds the counts of another reader.
+func (s *ReaderStats) add(t *ReaderStats) {
 	sum(reflect.ValueOf(s).Elem(), reflect.ValueOf(t).Elem())
 }
 
