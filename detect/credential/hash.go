@@ -2,6 +2,7 @@ package credential
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding"
 	"fmt"
 	"hash"
@@ -30,36 +31,38 @@ type keyed struct {
 
 func newKeyed(key Key) *keyed {
 	k := &keyed{h: sha256.New(), scratch: make([]byte, 0, 1024)}
-	k.inner, k.outer = hmacStates(k.h, key[:])
+	states := appendStates(nil, k.h, key[:])
+	k.inner, k.outer = states[:len(states)/2], states[len(states)/2:]
 	return k
 }
 
-// hmacStates gives the marshalled states of h after the inner and the outer
-// padded key.
-func hmacStates(h hash.Hash, key []byte) (inner, outer []byte) {
-	if len(key) > h.BlockSize() {
+// appendStates appends the marshalled states of h after the inner and the
+// outer padded key, which are of the same length.
+func appendStates(b []byte, h hash.Hash, key []byte) []byte {
+	var block [sha512.BlockSize]byte
+	if n := h.BlockSize(); len(key) <= n {
+		copy(block[:], key)
+	} else {
 		h.Reset()
 		h.Write(key)
-		key = h.Sum(nil)
+		h.Sum(block[:0])
 	}
-	state := func(pad byte) []byte {
-		block := make([]byte, h.BlockSize())
-		copy(block, key)
-		for i := range block {
-			block[i] ^= pad
+	padded := block[:h.BlockSize()]
+	for _, pad := range [2]byte{0x36, 0x36 ^ 0x5c} {
+		for i := range padded {
+			padded[i] ^= pad
 		}
 		h.Reset()
-		h.Write(block)
-		b, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-		if err != nil {
+		h.Write(padded)
+		var err error
+		if b, err = h.(encoding.BinaryAppender).AppendBinary(b); err != nil {
 			panic(err) // the hashes of the standard library cannot fail here
 		}
-		return b
 	}
-	return state(0x36), state(0x5c)
+	return b
 }
 
-// restore puts h into a state that hmacStates gave.
+// restore puts h into a state that appendStates gave.
 func restore(h hash.Hash, state []byte) {
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
 		panic(err)

@@ -240,12 +240,11 @@ func (s *Secrets) prepare(table *hmacTable, h hash.Hash) {
 			if secret == nil {
 				secret = s.candidate(i)
 			}
-			inner, outer := hmacStates(h, secret)
-			if table.b == nil {
-				table.size = len(inner)
-				table.b = make([]byte, 0, min(len(s.ends), maxStates/variants)*variants*2*table.size)
+			table.b = appendStates(table.b, h, secret)
+			if table.size == 0 {
+				table.size = len(table.b) / 2
+				table.b = slices.Grow(table.b, (min(len(s.ends), maxStates/variants)*variants-1)*2*table.size)
 			}
-			table.b = append(append(table.b, inner...), outer...)
 		}
 	}
 }
