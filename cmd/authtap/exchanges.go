@@ -14,12 +14,21 @@ import (
 )
 
 func (p *program) exchanges() *cobra.Command {
+	var covered bool
 	cmd := &cobra.Command{
 		Use:   "exchanges FILE|DIR|-...",
 		Short: "Print the HTTP exchanges of capture files",
 		Long: `exchanges rebuilds the HTTP exchanges of capture files and prints a line of
 JSON for each, in the order in which they end. Values of credentials in the
-path and query are replaced by their masks.`,
+path and query are replaced by their masks.
+
+With --coverage it prints what was seen of each server instead: the share of
+the bytes that was rebuilt of what was sent, conversations, of which one side
+is missing in some and some are TLS that was not decrypted, packets of QUIC
+(HTTP/3, which is not read), and exchanges: how many are complete, and how many
+have an answer, so that their outcome can be known.`,
+		Example: `  authtap exchanges api.pcap
+  authtap exchanges --coverage --format table captures/`,
 		Args: arguments(1, -1, "a capture file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := p.settings(cmd)
@@ -31,11 +40,30 @@ path and query are replaced by their masks.`,
 				return err
 			}
 			defer source.Close()
+			if covered {
+				return p.printSeen(cmd.Context(), s, source)
+			}
 			return p.printExchanges(cmd.Context(), s, source)
 		},
 	}
-	flags(cmd, config.Reading)
+	flags(cmd, config.Reading|config.Printing)
+	cmd.Flags().BoolVar(&covered, "coverage", false, "print what was seen of each server, and what was not")
+	cmd.Flags().Lookup("format").Usage = "how --coverage is printed: table, json (JSON lines); by default a table on a terminal and JSON lines in a pipe"
 	return cmd
+}
+
+// printSeen prints what was seen of each server.
+func (p *program) printSeen(ctx context.Context, s config.Settings, source capture.Source) error {
+	return runPipeline(ctx, p, task{
+		settings: s, source: source,
+		coverage: func(stats *pipeline.Stats) error { return p.printCoverage(s.Format, stats) },
+	}, pipeline.Options[struct{}]{
+		NewInspect: func() func(*exchange.Exchange) struct{} {
+			return func(*exchange.Exchange) struct{} { return struct{}{} }
+		},
+		Take: func(struct{}) {},
+		Mark: func(pipeline.Mark) error { return nil },
+	})
 }
 
 // printExchanges prints a line for each exchange of a source.
@@ -44,7 +72,7 @@ func (p *program) printExchanges(ctx context.Context, s config.Settings, source 
 	var buffer []byte
 	var names inputNames
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	return runPipeline(ctx, p, task{settings: s, sources: []capture.Source{source}}, pipeline.Options[rebuilt]{
+	return runPipeline(ctx, p, task{settings: s, source: source}, pipeline.Options[rebuilt]{
 		NewInspect: func() func(*exchange.Exchange) rebuilt { return newMasker().rebuilt },
 		Take: func(r rebuilt) {
 			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))

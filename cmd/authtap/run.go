@@ -67,13 +67,16 @@ func (p *program) openFiles(args []string) (*pcapfile.Source, error) {
 // task is what the commands that read traffic have in common.
 type task struct {
 	settings config.Settings
-	sources  []capture.Source
+	source   capture.Source
 	live     bool
 	// bodies says that bodies are looked at.
 	bodies bool
 	// counts adds to the statistics what stands behind the pipeline, where that
 	// is more than the exchanges.
 	counts func(*counts)
+	// coverage prints what was seen of each server; nil tells of it where much
+	// was lost.
+	coverage func(*pipeline.Stats) error
 }
 
 // runPipeline runs a task with what opt says of shards and correlator. It
@@ -85,12 +88,12 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	signal.Notify(usr1, syscall.SIGUSR1)
 	defer signal.Stop(usr1)
 	if t.live {
-		p.warn("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
+		p.warn("listening on %s", strings.Join(t.source.Inputs(), ", "))
 	}
 
 	bar := p.progress(&t)
 	failed := false
-	opt.Sources, opt.Live, opt.Shards = t.sources, t.live, shards(&t.settings)
+	opt.Source, opt.Live, opt.Shards = t.source, t.live, shards(&t.settings)
 	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
 	opt.Failed = func(err error) {
 		failed = true
@@ -114,11 +117,17 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 			c.add(stats.Streams.Exchanges, "exchanges")
 		}
 		c.print(p.stderr)
+		if t.coverage == nil {
+			blindSpots(p.stderr, &stats)
+		}
 	}
 	opt.Reported = report
 	stats, err := pipeline.Run(ctx, opt)
 	bar.close()
 	report(stats)
+	if err == nil && t.coverage != nil {
+		err = t.coverage(&stats)
+	}
 	if err == nil && failed {
 		err = errTold
 	}

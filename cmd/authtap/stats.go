@@ -56,9 +56,13 @@ func (c *counts) streams(s *pipeline.StreamStats) {
 	c.some(r.HolesStream+r.HolesTotal, "holes given up for want of memory")
 	c.some(r.EvictedHalfOpen+r.EvictedIdle+r.EvictedActive, "conversations closed early for want of memory")
 	c.some(h.HeadsOver, "heads longer than --limits head-bytes")
+	c.some(h.LinesOver, "heads with more lines than are kept")
+	c.some(h.HeadsRefused, "heads given up for want of memory")
 	c.some(h.EncodedOver+h.DecodedOver, "bodies too long to be decoded")
+	c.some(h.Undecoded, "bodies that could not be decoded")
 	c.some(h.Refused, "pieces of bodies not kept for want of memory")
 	c.some(h.PendingOver, "requests given up behind too many unanswered ones")
+	c.some(h.WaitsRefused, "requests given up for want of memory")
 }
 
 // decode adds the packets without a segment, and why.

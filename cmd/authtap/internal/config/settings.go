@@ -74,7 +74,8 @@ const (
 	Reading
 	Judging
 	Live
-	every = Stores | Reading | Judging | Live
+	Printing // alone: how something is printed; Stores and Judging bring it, too
+	every    = Stores | Reading | Judging | Live | Printing
 )
 
 // Flags adds the flags of some groups to a set; values given go into s.
@@ -94,7 +95,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Stores != 0 {
 		fs.StringVar(&s.Store, "store", s.Store, "where findings are kept: sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE (clickhouses:// for TLS), none")
 	}
-	if g&(Stores|Judging) != 0 {
+	if g&(Stores|Judging|Printing) != 0 {
 		fs.Var(&s.Format, "format", "how findings are printed: table, text, json (JSON lines); by default a table on a terminal and JSON lines in a pipe")
 	}
 	if g&Reading != 0 {
