@@ -55,7 +55,7 @@ have an answer, so that their outcome can be known.`,
 // printSeen prints what was seen of each server.
 func (p *program) printSeen(ctx context.Context, s config.Settings, source capture.Source) error {
 	return runPipeline(ctx, p, task{
-		settings: s, source: source,
+		settings: s, sources: []capture.Source{source},
 		coverage: func(stats *pipeline.Stats) error { return p.printCoverage(s.Format, stats) },
 	}, pipeline.Options[struct{}]{
 		NewInspect: func() func(*exchange.Exchange) struct{} {
@@ -72,7 +72,7 @@ func (p *program) printExchanges(ctx context.Context, s config.Settings, source 
 	var buffer []byte
 	var names inputNames
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	return runPipeline(ctx, p, task{settings: s, source: source}, pipeline.Options[rebuilt]{
+	return runPipeline(ctx, p, task{settings: s, sources: []capture.Source{source}}, pipeline.Options[rebuilt]{
 		NewInspect: func() func(*exchange.Exchange) rebuilt { return newMasker().rebuilt },
 		Take: func(r rebuilt) {
 			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))

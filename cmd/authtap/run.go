@@ -67,7 +67,7 @@ func (p *program) openFiles(args []string) (*pcapfile.Source, error) {
 // task is what the commands that read traffic have in common.
 type task struct {
 	settings config.Settings
-	source   capture.Source
+	sources  []capture.Source
 	live     bool
 	// bodies says that bodies are looked at.
 	bodies bool
@@ -88,12 +88,12 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	signal.Notify(usr1, syscall.SIGUSR1)
 	defer signal.Stop(usr1)
 	if t.live {
-		p.warn("listening on %s", strings.Join(t.source.Inputs(), ", "))
+		p.warn("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
 	}
 
 	bar := p.progress(&t)
 	failed := false
-	opt.Source, opt.Live, opt.Shards = t.source, t.live, shards(&t.settings)
+	opt.Sources, opt.Live, opt.Shards = t.sources, t.live, shards(&t.settings)
 	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
 	opt.Failed = func(err error) {
 		failed = true

@@ -7,25 +7,29 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
-	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/decode"
 )
 
-// reader is what the source's goroutine runs: it reads, decodes and fills
-// rounds.
+// reader is what a source's goroutine runs: it reads, decodes and fills rounds.
+// Its clock and its count of packets are its own; the sequence makes those of
+// the run of them.
 type reader[R any] struct {
-	opt     *Options[R]
-	stop    *atomic.Bool
-	send    func(*round[R])
-	free    <-chan *round[R]
-	round   *round[R] // the one being filled
-	decoder decode.Decoder
-	// coverage counts the packets of QUIC.
-	coverage coverage.Table
+	opt      *Options[R]
+	source   capture.Source
+	stop     *atomic.Bool
+	sequence *sequence[R]
+	round    *round[R] // the one being filled
+	decoder  decode.Decoder
 	clock    clock
-	second   capture.Time // up to which timers have fired, once the clock runs
+	second   capture.Time // that the clock has come to, once it runs
 	running  bool
-	packets  uint64
+	packets  uint64 // of this source
+	filtered uint64 // segments that the filter left out
+
+	// The sequence's, under its lock: packets in rounds that were sent, and
+	// what was counted when the reader last came by.
+	sent  uint64
+	stats ReaderStats
 }
 
 // read reads until the source ends or stop is set. The last round is sent in
@@ -34,15 +38,15 @@ func (s *reader[R]) read() {
 	var p capture.Packet
 	var seg reassembly.Segment
 	for !s.stop.Load() {
-		if err := s.opt.Source.Next(&p); err == nil {
+		if err := s.source.Next(&p); err == nil {
 			s.clock.packet(p.Input, p.Time)
 			s.tick()
 			s.packets++
-			switch s.decoder.Decode(&p, &seg) {
-			case decode.Segment:
+			if s.decoder.Decode(&p, &seg) == decode.Segment {
 				s.add(&seg, p.Time)
-			case decode.QUIC:
-				s.coverage.QUIC(decode.QUICServer(&seg))
+			}
+			if s.full(p.Time) {
+				s.end()
 			}
 		} else if errors.Is(err, capture.ErrQuiet) {
 			s.clock.quiet(p.Time)
@@ -51,15 +55,18 @@ func (s *reader[R]) read() {
 		} else if errors.Is(err, io.EOF) {
 			break
 		} else {
-			s.opt.Failed(err)
+			s.sequence.failed(err)
 		}
 	}
-	s.round.mark.Last = true
-	s.end()
+	s.sequence.last(s)
 }
 
-// add puts a segment into the round, and ends the round when it is full.
+// add puts a segment into the round, if the filter lets it through.
 func (s *reader[R]) add(seg *reassembly.Segment, at capture.Time) {
+	if s.opt.Filter != nil && !s.opt.Filter(&seg.Key) {
+		s.filtered++
+		return
+	}
 	r := s.round
 	if r.size == 0 {
 		r.first = at
@@ -71,9 +78,13 @@ func (s *reader[R]) add(seg *reassembly.Segment, at capture.Time) {
 	r.parts[i].add(seg)
 	r.size++
 	r.bytes += len(seg.Payload)
-	if r.size >= roundSegments || r.bytes >= roundBytes || s.opt.Live && at.Sub(r.first) >= MaxDelay {
-		s.end()
-	}
+}
+
+// full says whether the round is to end, at the time of a packet.
+func (s *reader[R]) full(at capture.Time) bool {
+	r := s.round
+	return r.size >= roundSegments || r.bytes >= roundBytes ||
+		s.opt.Live && r.size > 0 && at.Sub(r.first) >= MaxDelay
 }
 
 // tick ends the round where the clock has come to another second, before the
@@ -83,31 +94,18 @@ func (s *reader[R]) tick() {
 		return
 	}
 	now := second(s.clock.now)
-	if now != s.second && s.running {
-		s.round.mark = Mark{Clock: now, Tick: true}
+	switch {
+	case !s.running:
+		s.sequence.begin(s.clock.now)
+	case now != s.second:
 		s.end()
 	}
 	s.second, s.running = now, true
 }
 
-// end sends the round, if there is anything in it, and takes an empty one.
+// end sends the round, if it is of use to anybody, and takes an empty one.
 func (s *reader[R]) end() {
-	r := s.round
-	r.mark.report = s.opt.Report != nil && s.opt.Report()
-	if r.size == 0 && r.mark == (Mark{}) {
-		return
-	}
-	r.mark.Packet = s.packets
-	if !r.mark.Tick {
-		r.mark.Clock = s.clock.now
-	}
-	if r.mark.report || r.mark.Last {
-		r.stats = Stats{Source: s.opt.Source.Stats(), Decode: s.decoder.Stats(), Backward: s.clock.backward, Leaps: s.clock.leaps}
-		r.stats.Coverage.Add(&s.coverage)
-	}
-	last := r.mark.Last
-	s.send(r) // from here on it belongs to the others
-	if !last {
-		s.round = <-s.free
+	if s.sequence.send(s) {
+		s.round = <-s.sequence.free
 	}
 }

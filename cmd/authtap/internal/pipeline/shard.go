@@ -30,13 +30,14 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		at.Index++
 		count++
 		p.results = append(p.results, result[R]{x.Order, inspect(x)})
+		x.Request.Body.Bytes, x.Response.Body.Bytes = nil, nil // they were lent
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false
 		for j := range p.segments {
 			seg := &p.segments[j]
-			at = reassembly.Order{Packet: seg.Origin.Order}
 			seg.Origin.Order += r.base
+			at = reassembly.Order{Packet: seg.Origin.Order}
 			streams.Segment(seg)
 		}
 		if r.mark.Tick || r.mark.Last {
