@@ -46,7 +46,7 @@ func Parse(name, text string, funcs template.FuncMap) (*Dialogue, error) {
 		i += n
 	}
 	if p.next.any() {
-		return nil, fmt.Errorf("%s: drop, dup or reorder without a message after it", name)
+		return nil, fmt.Errorf("%s: drop, dup, reorder or again without a message after it", name)
 	}
 	for _, c := range p.opened {
 		p.acknowledge(c)
@@ -62,16 +62,17 @@ type player struct {
 	opened  []*conn // in the order of opening, for what must not follow map order
 	on      *conn
 	hidden  [2]bool // directions that are not captured
+	snap    int     // bytes captured of a packet; 0: all
 	next    damage
 }
 
 // damage is what the statements before a message want done to it.
 type damage struct {
-	drop         []int
-	dup, reorder bool
+	drop                []int
+	dup, reorder, again bool
 }
 
-func (d *damage) any() bool { return len(d.drop) > 0 || d.dup || d.reorder }
+func (d *damage) any() bool { return len(d.drop) > 0 || d.dup || d.reorder || d.again }
 
 // The sides of a connection.
 const (
@@ -90,6 +91,8 @@ type conn struct {
 type side struct {
 	addr   netip.AddrPort
 	seq    uint32 // next to be sent
+	latest uint32 // where the latest message began, if said
+	said   bool
 	acked  uint32 // highest acknowledgement sent: the peer's seq as known
 	id     uint16
 	closed bool
@@ -156,6 +159,11 @@ func (p *player) directive(verb string, args []string) error {
 	case "reorder":
 		p.next.reorder = true
 		return noArguments(verb, args)
+	case "again":
+		p.next.again = true
+		return noArguments(verb, args)
+	case "snap":
+		return p.cut(args)
 	case "capture":
 		p.hidden = [2]bool{}
 		return noArguments(verb, args)
@@ -179,6 +187,20 @@ func (p *player) directive(verb string, args []string) error {
 		return p.finish(sides)
 	}
 	return fmt.Errorf("unknown statement %q", verb)
+}
+
+// cut sets the snap length.
+func (p *player) cut(args []string) error {
+	p.snap = 0
+	if len(args) == 0 {
+		return nil
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 || len(args) > 1 {
+		return fmt.Errorf("snap: want a number of bytes, or nothing")
+	}
+	p.snap = n
+	return nil
 }
 
 func noArguments(verb string, args []string) error {
@@ -339,6 +361,9 @@ func (p *player) captured(k Packet) {
 	}
 	if !p.hidden[side] {
 		k.Time = p.clock
+		if p.snap > 0 {
+			k.Data = k.Data[:min(p.snap, len(k.Data))]
+		}
 		p.packets = append(p.packets, k)
 	}
 	p.clock = p.clock.Add(step)
@@ -361,6 +386,9 @@ func (p *player) message(mark string, lines []line) error {
 	if c.sides[from].closed {
 		return fmt.Errorf("this side of the connection is closed")
 	}
+	d := p.next
+	p.next = damage{}
+	me, methods := &c.sides[from], c.methods
 	var payload []byte
 	if len(mark) == 2 {
 		for _, l := range lines {
@@ -376,8 +404,15 @@ func (p *player) message(mark string, lines []line) error {
 	if len(payload) == 0 || len(payload) > maxMessage {
 		return fmt.Errorf("a message has 1 to %d bytes", maxMessage)
 	}
-	d := p.next
-	p.next = damage{}
+	sent := me.seq
+	if d.again {
+		if !me.said {
+			return fmt.Errorf("again: this side has not sent a message yet")
+		}
+		c.methods = methods // it is the same request, or response
+		me.seq = me.latest
+	}
+	me.latest, me.said = me.seq, true
 
 	total := (len(payload) + c.mss - 1) / c.mss
 	for _, n := range d.drop {
@@ -406,7 +441,7 @@ func (p *player) message(mark string, lines []line) error {
 				data = append(data, k)
 			}
 		}
-		if n%2 == 0 && n < total {
+		if n%2 == 0 && n < total && !d.again {
 			acks = append(acks, p.build(c, 1-from, ack, nil, nil))
 		}
 		if !d.reorder {
@@ -415,6 +450,9 @@ func (p *player) message(mark string, lines []line) error {
 	}
 	slices.Reverse(data)
 	show()
+	if int32(sent-me.seq) > 0 {
+		me.seq = sent
+	}
 	return nil
 }
 

@@ -91,7 +91,7 @@ func TestErrorsTellTheLine(t *testing.T) {
 		{"drop", open + "drop 2\n> GET / HTTP/1.1", "test:3: segment 2 is to be dropped"},
 		{"drop nothing", open + "drop", "test:2: drop: which"},
 		{"drop zero", open + "drop 0", `test:2: drop: "0" is no segment number`},
-		{"drop at the end", open + "drop 1", "test: drop, dup or reorder without a message"},
+		{"drop at the end", open + "drop 1", "test: drop, dup, reorder or again without a message"},
 		{"argument", open + "dup 1", "test:2: dup: takes no arguments"},
 		{"side", open + "fin both", "test:2: fin: want > or <"},
 		{"rst both", open + "rst", "test:2: rst: want > or <"},

@@ -28,6 +28,9 @@
 //	drop 1 3                      of the next message, these segments are not captured
 //	dup                           the next message's segments are captured twice
 //	reorder                       the next message's segments are captured in reverse
+//	again                         the next message has the sequence numbers of the one that
+//	                              this side sent before: a retransmission, if it says the same
+//	snap 96                       packets are cut to so many bytes from here on (snap: no more)
 //	nocapture >                   what the client sends (<: the server, nothing: both) is
 //	                              not captured from here on
 //	capture                       everything is captured again
