@@ -163,6 +163,6 @@ func (a *Assembler) compare(c *conversation, s *Segment, seq uint32, b []byte) {
 		a.chunk = Chunk{
 			Dir: s.Dir, Seq: me.next, Ack: s.Ack, HasAck: s.Flags&ACK != 0, Conflict: true, Origin: s.Origin,
 		}
-		a.parserOf(c, s.Origin).Feed(&a.chunk)
+		a.parserOf(c, s.Tunnels, s.Origin).Feed(&a.chunk)
 	}
 }

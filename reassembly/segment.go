@@ -26,6 +26,8 @@ type Segment struct {
 	Seq, Ack uint32
 	// Cut is how many payload bytes the snap length took off the end.
 	Cut uint32
+	// Tunnels are those that it came in.
+	Tunnels Tunnels
 	// Origin is the packet it came in.
 	Origin  Origin
 	Payload []byte
@@ -65,6 +67,8 @@ type Start struct {
 	// parser finds out from what the sides say.
 	Client    Direction
 	Handshake bool
+	// Tunnels are those that the first segment with data came in.
+	Tunnels Tunnels
 }
 
 // End says why a direction, or a conversation, is over.

@@ -15,7 +15,8 @@ type work struct {
 	dir        [2]stream
 	syn        pendingSYN
 	stranger   numbers
-	id         uint32 // of the conversation
+	tunnels    Tunnels // of what is held
+	id         uint32  // of the conversation
 	listed     bool   // in Assembler.holes
 	prev, next *work
 }
@@ -155,10 +156,10 @@ func (a *Assembler) proved(c *conversation, d Direction, now capture.Time) {
 }
 
 // parserOf gives the conversation's parser, which is made when there is
-// something for it.
-func (a *Assembler) parserOf(c *conversation, at Origin) Parser {
+// something for it, that came in these tunnels.
+func (a *Assembler) parserOf(c *conversation, in Tunnels, at Origin) Parser {
 	if c.parser == nil {
-		c.parser = a.newParser(Start{Key: c.key, Client: c.opener, Handshake: c.handshake})
+		c.parser = a.newParser(Start{Key: c.key, Client: c.opener, Handshake: c.handshake, Tunnels: in})
 		if c.parser == nil {
 			c.parser = nobody{}
 		}
@@ -169,6 +170,14 @@ func (a *Assembler) parserOf(c *conversation, at Origin) Parser {
 		}
 	}
 	return c.parser
+}
+
+// held gives the tunnels that what is held came in.
+func (c *conversation) held() Tunnels {
+	if c.work == nil {
+		return 0
+	}
+	return c.work.tunnels
 }
 
 // nobody parses what nobody is interested in.
@@ -189,7 +198,7 @@ func (a *Assembler) deliver(id uint32, c *conversation, s *Segment, b []byte) {
 	}
 	me.next = end
 	a.stats.Delivered += uint64(len(b))
-	a.parserOf(c, s.Origin).Feed(&a.chunk)
+	a.parserOf(c, s.Tunnels, s.Origin).Feed(&a.chunk)
 }
 
 // gap hands on that n bytes are missing.
@@ -198,7 +207,7 @@ func (a *Assembler) gap(c *conversation, d Direction, n uint32, at Origin) {
 	a.chunk = Chunk{Dir: d, Gap: uint64(n), Seq: me.next, Origin: at}
 	me.next += n
 	a.stats.Gap += uint64(n)
-	a.parserOf(c, at).Feed(&a.chunk)
+	a.parserOf(c, c.held(), at).Feed(&a.chunk)
 }
 
 // pop hands on the first piece.
@@ -218,7 +227,7 @@ func (a *Assembler) pop(c *conversation, d Direction, at Origin) {
 	}
 	me.next = p.end()
 	a.stats.Delivered += uint64(len(p.data))
-	a.parserOf(c, at).Feed(&a.chunk)
+	a.parserOf(c, c.held(), at).Feed(&a.chunk)
 }
 
 func (a *Assembler) charge(st *stream, n int) {
@@ -292,6 +301,7 @@ func (a *Assembler) drain(id uint32, c *conversation, d Direction, at Origin) {
 // hold keeps a segment that came ahead of its turn.
 func (a *Assembler) hold(id uint32, c *conversation, s *Segment) {
 	w := a.workOf(id, c)
+	w.tunnels = s.Tunnels
 	st := &w.dir[s.Dir]
 	before := a.buffered
 	seq, n := s.dataSeq(), uint32(len(s.Payload))

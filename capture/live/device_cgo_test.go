@@ -22,7 +22,8 @@ func TestLinkType(t *testing.T) {
 		want   capture.LinkType
 		err    string
 	}{
-		{105, 0, "authtap does not decode its packets, which are of link type IEEE802_11"},
+		{189, 0, "authtap does not decode its packets, which are of link type USB_LINUX"},
+		{105, capture.LinkWLAN, ""},
 		{257, 0, "authtap does not decode its packets, which are of link type PROFIBUS_DL"},
 		{256, 0, "authtap does not decode its packets, which are of link type BLUETOOTH_LE_LL_WITH_PHDR"},
 		{1, capture.LinkEthernet, ""},

@@ -61,7 +61,15 @@ func (l *lines) append(b []byte, x *exchange.Exchange, path, query, file string)
 	b = strconv.AppendInt(b, x.Response.Body.Length, 10)
 	b = append(b, `,"tls":"`...)
 	b = append(b, x.TLS.String()...)
-	b = append(b, `","tunnel":null,"flags":[`...)
+	b = append(b, `","tunnel":`...)
+	if x.Tunnels == 0 {
+		b = append(b, `null`...)
+	} else {
+		b = append(b, '"')
+		b = x.Tunnels.AppendTo(b)
+		b = append(b, '"')
+	}
+	b = append(b, `,"flags":[`...)
 	for i, name := range x.Names() {
 		if i > 0 {
 			b = append(b, ',')

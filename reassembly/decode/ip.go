@@ -2,9 +2,9 @@ package decode
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/decode/fragment"
 )
 
 // mapped stands before an IPv4 address in IPv6 form (RFC 4291, section 2.5.5.2).
@@ -27,17 +27,47 @@ func (w *walk) ipv4() (protocol, Reason) {
 	if len(b) < header {
 		return 0, TruncatedIP
 	}
-	// More fragments, or an offset.
-	if binary.BigEndian.Uint16(b[6:])&0x3fff != 0 {
-		return 0, Fragment
-	}
 	w.srcHi, w.srcLo = 0, mapped|uint64(binary.BigEndian.Uint32(b[12:]))
 	w.dstHi, w.dstLo = 0, mapped|uint64(binary.BigEndian.Uint32(b[16:]))
 	w.rest = b[header:]
 	if total != 0 {
 		w.trim(total - header)
 	}
+	// More fragments, or an offset.
+	if f := binary.BigEndian.Uint16(b[6:]); f&0x3fff != 0 {
+		return w.fragment(fragment.Key{ID: uint32(binary.BigEndian.Uint16(b[4:])), Protocol: b[9]}, fragment.Fragment{
+			Offset: int(f&0x1fff) * 8, More: f&0x2000 != 0, Next: b[9],
+		})
+	}
 	return isIP | protocol(b[9]), Segment
+}
+
+// fragment hands a part of a datagram, which w.rest holds, to those that wait,
+// and goes on in the datagram when it is whole.
+func (w *walk) fragment(k fragment.Key, f fragment.Fragment) (protocol, Reason) {
+	k.Net = *w.net
+	k.SrcHi, k.SrcLo, k.DstHi, k.DstLo = w.srcHi, w.srcLo, w.dstHi, w.dstLo
+	f.Data, f.Cut = w.rest, w.cut
+	whole, outcome := w.decoder.fragments.Add(&k, f, w.decoder.now)
+	switch outcome {
+	case fragment.Held:
+		return 0, Fragment
+	case fragment.Rejected:
+		return 0, BadFragment
+	}
+	w.rest, w.cut = whole.Data, whole.Cut
+	return isIP | protocol(whole.Next), Segment
+}
+
+// ipInIP opens IP in IP (RFC 2003, RFC 4213, RFC 2473).
+func (w *walk) ipInIP(inner protocol) (protocol, Reason) {
+	if inner == ipIPv4 {
+		return etherIPv4, w.open(reassembly.IPinIP)
+	}
+	if w.srcHi == 0 && w.srcLo>>32 == mapped>>32 {
+		return etherIPv6, w.open(reassembly.SixInFour)
+	}
+	return etherIPv6, w.open(reassembly.IPinIP)
 }
 
 // ipv6 reads the header of RFC 8200, section 3. A payload length of 0 stands
@@ -83,8 +113,11 @@ func (w *walk) extension(this protocol) (protocol, Reason) {
 	case ipFragment:
 		// Section 4.5. Nothing before it and nothing after it: an "atomic"
 		// fragment, which is a whole datagram (RFC 6946).
-		if binary.BigEndian.Uint16(b[2:])&0xfff9 != 0 {
-			return 0, Fragment
+		if f := binary.BigEndian.Uint16(b[2:]); f&0xfff9 != 0 {
+			w.rest = b[8:]
+			return w.fragment(fragment.Key{ID: binary.BigEndian.Uint32(b[4:]), V6: true}, fragment.Fragment{
+				Offset: int(f &^ 7), More: f&1 != 0, Next: b[0],
+			})
 		}
 		n = 8
 	case ipAH:
@@ -98,46 +131,4 @@ func (w *walk) extension(this protocol) (protocol, Reason) {
 	}
 	w.rest = b[n:]
 	return isIP | protocol(b[0]), Segment
-}
-
-// udp tells the tunnels and QUIC by their ports (IANA) from the rest.
-func (w *walk) udp(seg *reassembly.Segment) Reason {
-	if len(w.rest) < 4 {
-		return NotTCP
-	}
-	switch binary.BigEndian.Uint16(w.rest[2:]) {
-	case 4789: // RFC 7348
-		return VXLAN
-	case 6081: // RFC 8926
-		return Geneve
-	case 2152: // 3GPP TS 29.281
-		return GTPU
-	case 3544: // RFC 4380
-		return Teredo
-	}
-	from, to := binary.BigEndian.Uint16(w.rest), binary.BigEndian.Uint16(w.rest[2:])
-	if (from == quicPort || to == quicPort) && len(w.rest) > 8 && isQUIC(w.rest[8:]) {
-		seg.Dir = seg.Key.SetEnds(w.srcHi, w.srcLo, w.dstHi, w.dstLo, from, to)
-		return QUIC
-	}
-	return NotTCP
-}
-
-const quicPort = 443 // HTTP/3 (RFC 9114, section 3.1.2)
-
-// QUICServer gives the server of a packet that was found to be QUIC.
-func QUICServer(seg *reassembly.Segment) netip.AddrPort {
-	if from := seg.Key.Sender(seg.Dir); from.Port() == quicPort {
-		return from
-	}
-	return seg.Key.Receiver(seg.Dir)
-}
-
-// isQUIC reports whether a UDP payload begins with a long header, of whatever
-// version (RFC 8999, section 5.1): its first bit is set, then come a version,
-// and a connection id of at most 20 bytes (RFC 9000, section 17.2) that is
-// there. Packets of an open connection have none and look like anything.
-func isQUIC(b []byte) bool {
-	return len(b) >= 7 && b[0]&0x80 != 0 && binary.BigEndian.Uint32(b[1:]) != 0 &&
-		b[5] <= 20 && len(b) > 6+int(b[5]) && b[6+int(b[5])] <= 20
 }

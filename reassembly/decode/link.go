@@ -11,11 +11,7 @@ func (w *walk) link(link capture.LinkType) (protocol, Reason) {
 	b := w.rest
 	switch link {
 	case capture.LinkEthernet:
-		if len(b) < 14 {
-			return 0, TruncatedLink
-		}
-		w.rest = b[14:]
-		return w.etherType(b[12:])
+		return w.ethernet()
 	case capture.LinkSLL: // https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html
 		if len(b) < 16 {
 			return 0, TruncatedLink
@@ -36,8 +32,48 @@ func (w *walk) link(link capture.LinkType) (protocol, Reason) {
 		return w.arcnet()
 	case capture.LinkRaw, capture.LinkRaw12, capture.LinkRaw14, capture.LinkIPv4, capture.LinkIPv6:
 		return anyIP, Segment
+	case capture.LinkPPP, capture.LinkPPPSerial, capture.LinkHDLC:
+		return linkPPP, Segment
+	case capture.LinkPPPEther:
+		return etherPPPoE, Segment
+	case capture.LinkPPPDirection:
+		return w.skip(1, linkPPP)
+	case capture.LinkFDDI: // frame control, two addresses
+		return w.skip(13, linkLLC)
+	case capture.LinkWLAN:
+		return linkWLAN, Segment
+	case capture.LinkRadiotap:
+		return w.radiotap()
+	case capture.LinkPrism:
+		return w.prism()
+	case capture.LinkAVS:
+		return w.avs()
+	case capture.LinkPPI:
+		return w.ppi()
 	}
 	return 0, UnknownLink
+}
+
+// skip goes n bytes on.
+func (w *walk) skip(n int, next protocol) (protocol, Reason) {
+	if len(w.rest) < n {
+		return 0, TruncatedLink
+	}
+	w.rest = w.rest[n:]
+	return next, Segment
+}
+
+// ethernet reads a frame's header. What its VLAN tags say counts from here on.
+func (w *walk) ethernet() (protocol, Reason) {
+	b := w.rest
+	if len(b) < 14 {
+		return 0, TruncatedLink
+	}
+	w.rest = b[14:]
+	if w.tags > 0 {
+		w.tags, w.net.VLAN = 0, [2]uint16{}
+	}
+	return w.etherType(b[12:])
 }
 
 // etherType reads the two bytes at b, behind which w.rest begins: a type, or
@@ -47,13 +83,22 @@ func (w *walk) etherType(b []byte) (protocol, Reason) {
 	if t >= 0x0600 && t != anyIP { // IEEE 802.3, clause 3.2.6
 		return t, Segment
 	}
-	// LLC with both SAPs SNAP, unnumbered information, no vendor (RFC 1042).
-	if r := w.rest; len(r) >= 8 && r[0] == 0xaa && r[1] == 0xaa && r[2] == 3 && r[3]|r[4]|r[5] == 0 {
-		t = protocol(binary.BigEndian.Uint16(r[6:]))
+	return w.llc()
+}
+
+// llc reads LLC with both SAPs SNAP, unnumbered information, no vendor
+// (RFC 1042); or with both SAPs IP (RFC 948).
+func (w *walk) llc() (protocol, Reason) {
+	r := w.rest
+	switch {
+	case len(r) >= 8 && r[0] == 0xaa && r[1] == 0xaa && r[2] == 3 && r[3]|r[4]|r[5] == 0:
 		w.rest = r[8:]
-		if t != anyIP {
+		if t := protocol(binary.BigEndian.Uint16(r[6:])); t != anyIP {
 			return t, Segment
 		}
+	case len(r) >= 3 && r[0] == 6 && r[1] == 6 && r[2] == 3:
+		w.rest = r[3:]
+		return etherIPv4, Segment
 	}
 	return 0, NotIP
 }
@@ -144,7 +189,7 @@ func (w *walk) vlan() (protocol, Reason) {
 	if len(b) < 4 {
 		return 0, TruncatedLink
 	}
-	if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 && w.tags < len(w.net.VLAN) {
+	if id := binary.BigEndian.Uint16(b) & 0xfff; id != 0 && w.tags < len(w.net.VLAN) && !w.decoder.options.NoVLANKey {
 		w.net.VLAN[w.tags] = id + 1
 		w.tags++
 	}

@@ -37,9 +37,11 @@ type Exchange struct {
 	// Client sent the request, Server the response.
 	Client, Server netip.AddrPort
 	Net            reassembly.Network
-	Protocol       Protocol
-	TLS            TLS
-	Flags          Flags
+	// Tunnels are those that the conversation came in.
+	Tunnels  reassembly.Tunnels
+	Protocol Protocol
+	TLS      TLS
+	Flags    Flags
 
 	Request  Message
 	Response Message

@@ -305,10 +305,11 @@ func (p *conn) settle(s *slot) {
 func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 	if s.x == nil {
 		s.x = &exchange.Exchange{
-			Origin: s.at,
-			Client: p.start.Key.Sender(p.client),
-			Server: p.start.Key.Receiver(p.client),
-			Net:    p.start.Key.Net,
+			Origin:  s.at,
+			Client:  p.start.Key.Sender(p.client),
+			Server:  p.start.Key.Receiver(p.client),
+			Net:     p.start.Key.Net,
+			Tunnels: p.start.Tunnels,
 		}
 	}
 	return s.x
