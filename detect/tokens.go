@@ -82,9 +82,10 @@ func inReferer(c *credential.Credential) bool {
 	return c.Place.Part == credential.InHeader && c.Place.Name == "referer"
 }
 
-// intact reports whether no byte of the credential can be missing.
+// intact reports whether no byte of the credential can be missing. That others
+// came in its place later does not hide it: the verdict is unknown then.
 func intact(m *exchange.Message, c *credential.Credential) bool {
-	d := m.Damage
+	d := m.Damage &^ exchange.Conflicting
 	switch c.Place.Part {
 	case credential.InForm, credential.InJSON, credential.InMultipart, credential.InBody:
 	default:
