@@ -43,7 +43,8 @@ type Chunk struct {
 	Dir   Direction
 	Bytes []byte
 	// Gap counts bytes that were sent but are missing here: lost by the
-	// capture, cut by the snap length, or dropped at a limit.
+	// capture, cut by the snap length, or dropped at a limit. It is UnknownGap
+	// where nobody can tell how many.
 	Gap uint64
 	// Seq is the sequence number of the chunk's first byte.
 	Seq uint32
@@ -59,6 +60,10 @@ type Chunk struct {
 	Origin Origin
 }
 
+// UnknownGap is the Gap of missing bytes that nobody can count, such as those of
+// encrypted records.
+const UnknownGap = 1 << 62
+
 // Start says how a conversation came to be known.
 type Start struct {
 	Key FlowKey
@@ -67,6 +72,9 @@ type Start struct {
 	// parser finds out from what the sides say.
 	Client    Direction
 	Handshake bool
+	// Decrypted says that the bytes were in TLS. They come without
+	// acknowledgement numbers then, and Seq counts them.
+	Decrypted bool
 	// Tunnels are those that the first segment with data came in.
 	Tunnels Tunnels
 }

@@ -204,7 +204,7 @@ func (c *conn) miss(k *reassembly.Chunk, n uint64) {
 	if s.missed.Gap == 0 {
 		s.missed = reassembly.Chunk{Dir: k.Dir, Seq: seq}
 	}
-	s.missed.Gap += n
+	s.missed.Gap = min(s.missed.Gap+n, reassembly.UnknownGap)
 	s.missed.Ack, s.missed.HasAck, s.missed.Origin = k.Ack, k.HasAck, k.Origin
 }
 
