@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/authtap/authtap/reassembly/content"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/http1"
 )
@@ -171,24 +172,24 @@ func TestLimits(t *testing.T) {
 		stats  http1.Stats
 	}{
 		{"BodyBytes", http1.Limits{BodyBytes: 5}, []string{ok + length(long)},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 1, http1.Stats{Clipped: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 1, http1.Stats{Stats: content.Stats{Clipped: 1}}},
 		{"BodyBytes, in pieces", http1.Limits{BodyBytes: 5}, []string{ok + length(long)[:27], length(long)[27:50], length(long)[50:]},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 1, http1.Stats{Clipped: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 1, http1.Stats{Stats: content.Stats{Clipped: 1}}},
 		{"BodyBytes, decoded", http1.Limits{BodyBytes: 5}, []string{ok + "Content-Encoding: gzip\r\n" + length(coded(t, "gzip", long))},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 2, http1.Stats{Clipped: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 2, http1.Stats{Stats: content.Stats{Clipped: 1}}},
 		{"BodyBytes, just so", http1.Limits{BodyBytes: 10}, []string{ok + length("0123456789")},
 			exchange.Message{Body: exchange.Body{Bytes: []byte("0123456789"), Length: 10}}, 1, http1.Stats{}},
 		{"DecodedBytes", http1.Limits{BodyBytes: 5, DecodedBytes: 5000}, []string{ok + "Content-Encoding: gzip\r\n" + length(coded(t, "gzip", long))},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 5000}, Damage: exchange.Cut}, 2, http1.Stats{Clipped: 1, DecodedOver: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 5000}, Damage: exchange.Cut}, 2, http1.Stats{Stats: content.Stats{Clipped: 1, DecodedOver: 1}}},
 		{"DecodedBytes, just so", http1.Limits{BodyBytes: 5, DecodedBytes: 10000}, []string{ok + "Content-Encoding: br\r\n" + length(coded(t, "br", long))},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 2, http1.Stats{Clipped: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 10000}}, 2, http1.Stats{Stats: content.Stats{Clipped: 1}}},
 		{"DecodedBytes, over members", http1.Limits{BodyBytes: 5, DecodedBytes: 25000}, []string{ok + "Content-Encoding: gzip\r\n" + length(strings.Repeat(coded(t, "gzip", long), 3))},
-			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 25000}, Damage: exchange.Cut}, 2, http1.Stats{Clipped: 1, DecodedOver: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte("01234"), Length: 25000}, Damage: exchange.Cut}, 2, http1.Stats{Stats: content.Stats{Clipped: 1, DecodedOver: 1}}},
 		{"EncodedBytes", http1.Limits{EncodedBytes: 30}, []string{ok + "Content-Encoding: deflate\r\n" + length("\x01\x20\x00\xdf\xff"+long[:32])},
-			exchange.Message{Body: exchange.Body{Bytes: []byte(long[:25]), Length: 25}, Damage: exchange.Cut}, 2, http1.Stats{Clipped: 1, EncodedOver: 1}},
+			exchange.Message{Body: exchange.Body{Bytes: []byte(long[:25]), Length: 25}, Damage: exchange.Cut}, 2, http1.Stats{Stats: content.Stats{Clipped: 1, EncodedOver: 1}}},
 		{"EncodedBytes, between codings", http1.Limits{EncodedBytes: 100}, []string{ok + "Content-Encoding: deflate, gzip\r\n" + length(coded(t, "gzip", strings.Repeat("x", 1000)))},
 			exchange.Message{Body: exchange.Body{Bytes: []byte(coded(t, "gzip", strings.Repeat("x", 1000))), Length: int64(len(coded(t, "gzip", strings.Repeat("x", 1000))))}, Damage: exchange.Undecoded}, 2,
-			http1.Stats{Undecoded: 1}},
+			http1.Stats{Stats: content.Stats{Undecoded: 1}}},
 		{"HeaderBytes", http1.Limits{HeaderBytes: 60}, []string{ok + "A: 1\r\nB: " + long},
 			exchange.Message{Damage: exchange.Cut}, 1, http1.Stats{HeadsOver: 1, Lost: 1, Skipped: 9966}},
 		{"HeaderBytes, in pieces", http1.Limits{HeaderBytes: 60}, []string{ok + "A: 1\r", "\nB: " + long[:10], long[10:]},
@@ -200,9 +201,9 @@ func TestLimits(t *testing.T) {
 		{"HeaderLines", http1.Limits{HeaderLines: 2}, []string{ok + "A: 1\r\nB: 2\r\nC: 3\r\n" + length("abc")},
 			exchange.Message{Body: exchange.Body{Bytes: []byte("abc"), Length: 3}, Damage: exchange.Cut}, 2, http1.Stats{LinesOver: 1}},
 		{"HeldBytes, content", http1.Limits{HeldBytes: 1500}, []string{ok + length(long)},
-			exchange.Message{Body: exchange.Body{Length: 10000}}, 1, http1.Stats{Refused: 1, Clipped: 1}},
+			exchange.Message{Body: exchange.Body{Length: 10000}}, 1, http1.Stats{Stats: content.Stats{Refused: 1, Clipped: 1}}},
 		{"HeldBytes, coded content", http1.Limits{HeldBytes: 1500}, []string{ok + "Content-Encoding: gzip\r\n" + length(coded(t, "gzip", long))},
-			exchange.Message{Body: exchange.Body{Length: int64(len(coded(t, "gzip", long)))}, Damage: exchange.Undecoded}, 2, http1.Stats{Refused: 1, Clipped: 1, Undecoded: 1}},
+			exchange.Message{Body: exchange.Body{Length: int64(len(coded(t, "gzip", long)))}, Damage: exchange.Undecoded}, 2, http1.Stats{Stats: content.Stats{Refused: 1, Clipped: 1, Undecoded: 1}}},
 		{"HeldBytes, a head in pieces", http1.Limits{HeldBytes: 400}, []string{ok + "A", ": 1\r\n\r\n"},
 			exchange.Message{}, 0, http1.Stats{HeadsRefused: 1, Lost: 1, Skipped: 7}},
 	} {

@@ -47,7 +47,7 @@ func (p *conn) chunked(h *half, c *reassembly.Chunk, at int) int {
 			h.state = inChunkEnd
 		}
 		h.remain -= uint64(n)
-		h.body.add(p.shard, b[:n])
+		h.body.Add(&p.shard.pool, b[:n])
 		return at + n
 	case inChunkEnd:
 		switch {

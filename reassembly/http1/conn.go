@@ -2,6 +2,7 @@ package http1
 
 import (
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/content"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/identify"
 )
@@ -96,7 +97,7 @@ type half struct {
 	buf                            []byte // the beginning of a head or trailer
 	remain                         uint64
 	extension                      int
-	body                           body
+	body                           content.Body
 }
 
 func (p *conn) open() {
@@ -205,7 +206,7 @@ func (p *conn) bytes(c *reassembly.Chunk) {
 			if p.absent(h, c, at) {
 				continue
 			}
-			h.body.add(p.shard, c.Bytes[at:])
+			h.body.Add(&p.shard.pool, c.Bytes[at:])
 			at = len(c.Bytes)
 		case lost:
 			if at == 0 && p.resumes(c) {
@@ -262,7 +263,7 @@ func (p *conn) content(h *half, c *reassembly.Chunk, at int) int {
 	b := c.Bytes[at:]
 	if uint64(len(b)) < h.remain {
 		h.remain -= uint64(len(b))
-		h.body.add(p.shard, b)
+		h.body.Add(&p.shard.pool, b)
 		return len(c.Bytes)
 	}
 	at += int(h.remain)
@@ -341,7 +342,7 @@ func (p *conn) gap(c *reassembly.Chunk) {
 	case untilEnd:
 		if !h.uncertain {
 			h.damage |= exchange.BodyGap
-			h.body.gap(c.Gap)
+			h.body.Gap(c.Gap)
 			return
 		}
 		h.damage |= exchange.BodyGap
@@ -353,7 +354,7 @@ func (p *conn) gap(c *reassembly.Chunk) {
 			break
 		}
 		n := min(c.Gap, h.remain)
-		h.body.gap(n)
+		h.body.Gap(n)
 		h.remain -= n
 		end.seq += uint32(n)
 		end.exact = true
@@ -389,8 +390,8 @@ func (p *conn) gap(c *reassembly.Chunk) {
 // lose notes that it is not known where the direction's next message begins.
 func (p *conn) lose(h *half, d reassembly.Direction, at reassembly.Origin) {
 	p.forsake(h, at)
-	p.shard.release(h.buf)
-	p.shard.release(h.body.buf)
+	p.shard.pool.Release(h.buf)
+	h.body.Drop(&p.shard.pool)
 	*h = half{state: lost}
 	p.shard.stats.Lost++
 	p.unstep(d)
@@ -475,8 +476,8 @@ func (p *conn) resume(h *half, c *reassembly.Chunk) {
 func (p *conn) abandon(at reassembly.Origin) {
 	for d := range p.live.half {
 		h := &p.live.half[d]
-		p.shard.release(h.buf)
-		p.shard.release(h.body.buf)
+		p.shard.pool.Release(h.buf)
+		h.body.Drop(&p.shard.pool)
 		*h = half{state: h.state}
 	}
 	for len(p.live.requests) > 0 {

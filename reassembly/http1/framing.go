@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/content"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -20,8 +21,8 @@ type framing struct {
 	differs   bool // or several of them
 	length    uint64
 	expects   bool // Expect: 100-continue
-	content   codings
-	coded     codings // of the transfer
+	content   content.Codings
+	coded     content.Codings // of the transfer
 }
 
 // field notes what a header line says.
@@ -38,7 +39,7 @@ func (f *framing) field(name, value string) {
 	case len("Content-Encoding"):
 		if strings.EqualFold(name, "Content-Encoding") {
 			for c := range strings.SplitSeq(value, ",") {
-				f.content.add(trim(c))
+				f.content.Add(trim(c))
 			}
 		}
 	case len("Transfer-Encoding"):
@@ -89,7 +90,7 @@ func (f *framing) transferEncoding(value string) {
 		default:
 			f.chunkedIn = f.chunkedIn || f.chunked
 			f.chunked = false
-			f.coded.add(name)
+			f.coded.Add(name)
 		}
 		f.transfer = true
 	}
@@ -110,7 +111,7 @@ func trim(s string) string {
 func (p *conn) frameRequest(h *half, c *reassembly.Chunk, m *exchange.Message, f *framing, at int) {
 	s := h.slot
 	end := pointAt(c, at)
-	h.body.codings = f.content.then(f.coded)
+	h.body.Codings = f.content.Then(f.coded)
 	switch {
 	case f.transfer:
 		// RFC 9112, section 6.1: both lengths, or chunked in HTTP/1.0, is what
@@ -168,13 +169,13 @@ func (p *conn) frameResponse(h *half, c *reassembly.Chunk, m *exchange.Message, 
 		return
 	}
 	if s.is(expects) && !s.is(reqDone) {
-		if r := &p.live.half[p.client]; r.slot == s && r.body.n == 0 {
+		if r := &p.live.half[p.client]; r.slot == s && r.body.Len() == 0 {
 			r.withheld = true
 		}
 	}
 	h.uncertain = method == "" || strings.EqualFold(method, "HEAD")
 	s.set(guessed, h.uncertain)
-	h.body.codings = f.content.then(f.coded)
+	h.body.Codings = f.content.Then(f.coded)
 	if f.chunkedIn || f.has && (f.bad || f.differs) && !f.transfer || f.transfer && (f.http10 || f.has) {
 		m.Damage |= exchange.Malformed
 		h.ambiguous = true

@@ -49,12 +49,12 @@ func (p *conn) collect(h *half, b []byte) (head []byte, n int, ok bool) {
 		}
 		h.scan = scanner{}
 	}
-	if s.full() {
+	if s.pool.Full() {
 		s.stats.HeadsRefused++
 		return nil, len(b), false
 	}
 	b = b[:min(len(b), s.limits.HeaderBytes-had)]
-	h.buf = s.put(h.buf, b)
+	h.buf = s.pool.Put(h.buf, b)
 	if n := h.scan.find(h.buf); n >= 0 {
 		return h.buf[:n], n - had, true
 	}
@@ -85,7 +85,7 @@ func (p *conn) headBytes(h *half, c *reassembly.Chunk, at int) int {
 // head takes in a complete head, which ends at an offset of the chunk.
 func (p *conn) head(h *half, c *reassembly.Chunk, b []byte, at int) {
 	m, f := p.message(h, b, pointAt(c, at))
-	p.shard.release(h.buf)
+	p.shard.pool.Release(h.buf)
 	h.buf, h.scan = nil, scanner{}
 	switch {
 	case m == nil && h.state == inHead: // no head of HTTP
@@ -109,7 +109,7 @@ func (p *conn) cutHead(h *half, d exchange.Damage, end point) {
 			return
 		}
 	}
-	p.shard.release(h.buf)
+	p.shard.pool.Release(h.buf)
 	h.buf, h.scan = nil, scanner{}
 	h.state = between
 	p.forsake(h, end.at)
@@ -164,7 +164,7 @@ func (p *conn) message(h *half, b []byte, end point) (*exchange.Message, framing
 // unfold copies a head and makes its obs-folds blanks (RFC 9112, section 5.2).
 func (p *conn) unfold(h *half, b []byte) []byte {
 	if h.buf == nil {
-		h.buf = p.shard.put(nil, b)
+		h.buf = p.shard.pool.Put(nil, b)
 		b = h.buf
 	}
 	for i := bytes.IndexByte(b, '\n') + 1; i < len(b); {

@@ -47,6 +47,7 @@ package http1
 
 import (
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/content"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/identify"
 )
@@ -113,44 +114,43 @@ type Stats struct {
 	// lost its step, Resumed how often it was taken up at a first line.
 	Skipped, Lost, Resumed uint64
 
-	// Bodies of which not all is kept (Clipped), that are too long to be
-	// decoded (EncodedOver) or when decoded (DecodedOver), and that could not
-	// be decoded.
-	Clipped, EncodedOver, DecodedOver, Undecoded uint64
+	// Bodies that met a limit.
+	content.Stats
 	// HeadsOver were longer than HeaderBytes, LinesOver had more lines than
 	// HeaderLines. PendingOver messages were given unpaired for Pending.
 	HeadsOver, LinesOver, PendingOver uint64
-	// Because of HeldBytes, of Refused bodies no more was kept, HeadsRefused
-	// heads were given up, and WaitsRefused requests given unpaired.
-	Refused, HeadsRefused, WaitsRefused uint64
+	// Because of HeldBytes, HeadsRefused heads were given up, and WaitsRefused
+	// requests given unpaired.
+	HeadsRefused, WaitsRefused uint64
 	// Held bytes as of now.
 	Held int
 }
 
 // Shard makes parsers. It and they are used by one goroutine.
 type Shard struct {
-	limits   Limits
-	emit     func(*exchange.Exchange)
-	stats    Stats
-	decoders decoders
-
-	held    int
-	buffers [][]byte
-	lives   []*live
-	slots   []*slot
+	limits Limits
+	emit   func(*exchange.Exchange)
+	stats  Stats
+	pool   content.Pool
+	lives  []*live
+	slots  []*slot
 }
 
 // NewShard makes a Shard whose parsers hand each exchange to emit when it is
 // over. Order.Packet is the packet that ended it, Order.Index is left to the
 // caller.
 func NewShard(limits Limits, emit func(*exchange.Exchange)) *Shard {
-	return &Shard{limits: limits.withDefaults(), emit: emit}
+	l := limits.withDefaults()
+	return &Shard{limits: l, emit: emit, pool: content.NewPool(content.Limits{
+		BodyBytes: l.BodyBytes, EncodedBytes: l.EncodedBytes, DecodedBytes: l.DecodedBytes, HeldBytes: l.HeldBytes,
+	})}
 }
 
 // Stats gives the counts so far.
 func (s *Shard) Stats() Stats {
 	st := s.stats
-	st.Held = s.held
+	st.Stats = s.pool.Stats()
+	st.Held = s.pool.Held()
 	return st
 }
 

@@ -99,7 +99,7 @@ func (p *conn) begin(h *half, first bool) {
 		s.flags |= pipelined
 		p.flags |= pipelines
 	}
-	for len(l.requests) > 0 && (len(l.requests) >= p.shard.limits.Pending || p.shard.full()) {
+	for len(l.requests) > 0 && (len(l.requests) >= p.shard.limits.Pending || p.shard.pool.Full()) {
 		i := slices.IndexFunc(l.requests, func(s *slot) bool { return s.is(reqDone) && !s.is(answered) })
 		if i < 0 {
 			break
@@ -152,7 +152,7 @@ func (p *conn) misread(s, o *slot) bool {
 
 // overdue counts that a message is given before its time.
 func (p *conn) overdue() {
-	if p.shard.full() {
+	if p.shard.pool.Full() {
 		p.shard.stats.WaitsRefused++
 	} else {
 		p.shard.stats.PendingOver++
@@ -221,7 +221,7 @@ func (p *conn) respond(h *half) *slot {
 			}
 		}
 	}
-	for r := &p.live.responses; (len(*r) > p.shard.limits.Pending || p.shard.full()) && (*r)[0].is(rspDone); {
+	for r := &p.live.responses; (len(*r) > p.shard.limits.Pending || p.shard.pool.Full()) && (*r)[0].is(rspDone); {
 		p.overdue()
 		p.giveResponse(0, h.at)
 	}
@@ -311,6 +311,9 @@ func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 			Net:     p.start.Key.Net,
 			Tunnels: p.start.Tunnels,
 		}
+		if p.start.Decrypted {
+			s.x.TLS = exchange.Decrypted
+		}
 	}
 	return s.x
 }
@@ -322,13 +325,13 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 	request := h == &p.live.half[p.client]
 	m := s.message(request)
 	m.Damage |= h.damage
-	sent, damage := h.body.finish(p.shard, tail, h.damage)
+	sent, damage := h.body.Finish(&p.shard.pool, tail, h.damage)
 	m.Body, m.Damage = sent, m.Damage|damage
-	x, lent := s.x, h.body.buf
+	x, lent := s.x, h.body
 	if m.Damage&exchange.Malformed != 0 {
 		p.shard.stats.Malformed++
 	}
-	p.shard.release(h.buf)
+	p.shard.pool.Release(h.buf)
 	if h.ambiguous {
 		if request {
 			p.flags &^= clientInStep
@@ -353,7 +356,7 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 		m.Body.Bytes = bytes.Clone(m.Body.Bytes)
 		p.shard.charge(s, len(m.Body.Bytes))
 	}
-	p.shard.release(lent)
+	lent.Drop(&p.shard.pool)
 }
 
 // requestDone looks for a response that came before the request was complete.

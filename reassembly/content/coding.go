@@ -1,4 +1,4 @@
-package http1
+package content
 
 import (
 	"bytes"
@@ -26,14 +26,18 @@ const (
 // maxCodings is how many are undone, one on top of the other.
 const maxCodings = 3
 
-// codings are those that were applied, in order.
-type codings struct {
+// Codings are those that were applied, in order.
+type Codings struct {
 	list    [maxCodings]coding
 	n       uint8
 	unknown bool // one of them is not known, or there are too many
 }
 
-func (c *codings) add(name string) {
+// None reports whether there is nothing to be undone.
+func (c *Codings) None() bool { return c.n == 0 }
+
+// Add adds a coding by its name.
+func (c *Codings) Add(name string) {
 	var k coding
 	switch strings.ToLower(name) {
 	case "", "identity":
@@ -52,7 +56,7 @@ func (c *codings) add(name string) {
 	c.push(k)
 }
 
-func (c *codings) push(k coding) {
+func (c *Codings) push(k coding) {
 	if c.n == maxCodings {
 		c.unknown = true
 	}
@@ -64,8 +68,8 @@ func (c *codings) push(k coding) {
 	c.n++
 }
 
-// then gives c and behind it d.
-func (c codings) then(d codings) codings {
+// Then gives c and behind it d.
+func (c Codings) Then(d Codings) Codings {
 	c.unknown = c.unknown || d.unknown
 	for _, k := range d.list[:d.n] {
 		c.push(k)
@@ -97,7 +101,7 @@ type decoders struct {
 // undo takes the codings off b, the last one first. It gives the beginning of
 // the content, valid until the next call, and its length, or how much of it
 // could be decoded before err.
-func (d *decoders) undo(c *codings, b []byte, l *Limits) (kept []byte, n int64, err error) {
+func (d *decoders) undo(c *Codings, b []byte, l *Limits) (kept []byte, n int64, err error) {
 	for i := int(c.n) - 1; i >= 0; i-- {
 		out, keep, most := &d.stages[i&1], l.BodyBytes, l.DecodedBytes
 		if i > 0 { // what is to be decoded again is collected like what was sent
