@@ -26,6 +26,10 @@ type Handshake struct {
 	Client, Server netip.AddrPort
 	Net            reassembly.Network
 
+	// StartTLS is the protocol in which the connection began and asked for TLS
+	// ("smtp", "postgres"), "" where TLS was spoken from the start.
+	StartTLS string
+
 	ClientHello ClientHello
 	ServerHello ServerHello
 	// Retry says that the server asked for another ClientHello (RFC 8446,
@@ -58,9 +62,9 @@ type Handshake struct {
 // ClientHello is what a client offered (RFC 8446, section 4.1.2). Lists stand
 // in the order in which they were sent, GREASE (RFC 8701) included.
 type ClientHello struct {
-	// Present says that it was seen to its end. Everything else is zero where it
-	// was not.
-	Present bool
+	// Present says that its beginning was seen; where not, everything else is
+	// zero. Cut says that its end was not: what follows is then what was seen.
+	Present, Cut bool
 	// Legacy is the version field, which since TLS 1.3 says little.
 	Legacy     Version
 	Suites     []uint16
@@ -78,17 +82,17 @@ type ClientHello struct {
 	Ticket, PSK, EarlyData, EncryptedHello bool
 	// SSLv2 says that it came in the format of that version.
 	SSLv2 bool
-	// JA3 is the MD5 of its fingerprint in hex, JA4 the fingerprint of a
-	// client of that name.
+	// JA3 is the MD5 of the fingerprint of that name in hex, JA4 that one. Both
+	// are empty where the hello is damaged.
 	JA3, JA4 string
 }
 
 // ServerHello is what a server chose (RFC 8446, section 4.1.3).
 type ServerHello struct {
-	// Present says that it was seen to its end. Everything else is zero where it
-	// was not.
-	Present bool
-	// Legacy is the version field, Version what was negotiated.
+	// Present and Cut as in a ClientHello.
+	Present, Cut bool
+	// Legacy is the version field, Version what was negotiated, 0 where what was
+	// seen leaves that open.
 	Legacy, Version Version
 	Suite           uint16
 	Extensions      []uint16
@@ -96,7 +100,9 @@ type ServerHello struct {
 	ALPN string
 	// ExtendedMasterSecret is RFC 7627, EncryptThenMAC RFC 7366.
 	ExtendedMasterSecret, EncryptThenMAC bool
-	JA3S                                 string
+	// JA3S is the MD5 of the fingerprint of that name, empty where the hello is
+	// damaged.
+	JA3S string
 }
 
 // Version is a version of SSL or TLS as it is sent.

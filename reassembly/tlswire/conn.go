@@ -35,6 +35,8 @@ type live struct {
 	hello Hello
 	hand  *exchange.Handshake
 	marks marks
+	// behind is the protocol that asked for TLS.
+	behind dialect
 }
 
 // half is one direction.

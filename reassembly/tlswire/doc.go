@@ -24,6 +24,6 @@
 // # What it does not do
 //
 // It verifies nothing, neither signatures nor chains nor the order of messages.
-// It does not look at DTLS and QUIC. TLS behind STARTTLS and its like is
-// counted by the name of the protocol around it, and left: see Left.
+// It does not look at DTLS and QUIC. Of the protocols that go on in TLS when
+// asked to (STARTTLS and its like) it reads nothing but the asking: see Plain.
 package tlswire

@@ -108,16 +108,23 @@ func (c *conn) missing(h *half) {
 	c.drop(h)
 }
 
-// drop ends the reading of messages of a direction.
+// drop ends the reading of messages of a direction. What is there of a hello is
+// read: the beginning tells versions and cipher suites, of the server what was
+// chosen.
 func (c *conn) drop(h *half) {
-	c.shard.release(h.messages.buf)
-	h.messages.buf, h.messages.over = nil, true
+	m := &h.messages
+	buf := m.buf
+	m.buf, m.over = nil, true
+	if len(buf) > 0 && (m.head[0] == clientHello || m.head[0] == serverHello) {
+		c.message(h, m.head[0], buf, false)
+	}
+	c.shard.release(buf)
 }
 
 // messages takes in a part of what a direction says in the clear.
 func (c *conn) messages(h *half, k *reassembly.Chunk, b []byte) {
 	m := &h.messages
-	for len(b) > 0 && !m.over && c.live.marks&finished == 0 {
+	for len(b) > 0 && !m.over {
 		if m.have < 4 {
 			n := copy(m.head[m.have:], b)
 			m.have += uint8(n)
@@ -154,29 +161,35 @@ func (c *conn) messages(h *half, k *reassembly.Chunk, b []byte) {
 		}
 		if m.left == 0 {
 			m.have = 0
-			c.message(h, k, m.head[0], body)
+			c.message(h, m.head[0], body, true)
 			c.shard.release(m.buf)
 			m.buf = nil
 		}
 	}
 	if m.have == 4 && m.left == 0 && !m.over { // a message without a body
 		m.have = 0
-		c.message(h, k, m.head[0], nil)
+		c.message(h, m.head[0], nil, true)
 	}
 }
 
-// message looks at a whole one. A body that is not wanted is not there.
-func (c *conn) message(h *half, k *reassembly.Chunk, kind uint8, body []byte) {
+// message looks at a message, or the beginning of a hello. A body that is not
+// wanted is not there.
+func (c *conn) message(h *half, kind uint8, body []byte, whole bool) {
 	l := c.live
-	server := c.is(rolesKnown) && k.Dir != c.client
+	d := reassembly.AtoB
+	if h == &l.half[reassembly.BtoA] {
+		d = reassembly.BtoA
+	}
+	server := c.is(rolesKnown) && d != c.client
 	switch kind {
-	case clientHello:
-		if c.role(k.Dir) {
-			c.clientHello(h, k.Dir, body)
-		}
-	case serverHello, helloRetryRequest:
-		if c.role(k.Dir.Reverse()) {
-			c.serverHello(h, body, kind == helloRetryRequest)
+	case clientHello, serverHello, helloRetryRequest:
+		switch {
+		case !isHello(body):
+			c.malformed()
+		case kind == clientHello && c.role(d):
+			c.clientHello(h, body, whole)
+		case kind != clientHello && c.role(d.Reverse()):
+			c.serverHello(h, body, kind == helloRetryRequest, whole)
 		}
 	case certificate:
 		if server && l.hello.Server {
@@ -373,17 +386,21 @@ func isError(a exchange.Alert) bool {
 // over hands the handshake on, if there is anything to be told.
 func (c *conn) over(at reassembly.Origin, how exchange.Outcome) {
 	l := c.live
-	l.marks |= finished
 	for d := range l.half {
 		c.drop(&l.half[d])
 	}
+	l.marks |= finished
 	x, st := l.hand, &c.shard.stats
 	l.hand = nil
 	if x != nil && (x.ClientHello.Present || x.ServerHello.Present) {
-		if how != exchange.Established && slices.ContainsFunc(x.Alerts, isError) {
+		if how != exchange.Established && slices.ContainsFunc(x.Alerts, func(a exchange.Alert) bool {
+			// An encrypted one may be a close_notify, if the handshake may have come
+			// to its end unseen.
+			return isError(a) && !(a.Encrypted && x.Damage&exchange.HeadGap != 0)
+		}) {
 			how = exchange.Refused
 		}
-		x.Outcome = how
+		x.Outcome, x.StartTLS = how, l.behind.String()
 		x.Order.Packet, x.End = at.Order, at.Time
 		x.Client, x.Server, x.Net = c.start.Key.Sender(c.client), c.start.Key.Receiver(c.client), c.start.Key.Net
 		from := c.client

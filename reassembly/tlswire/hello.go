@@ -3,12 +3,12 @@ package tlswire
 import (
 	"crypto/sha256"
 
-	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
+	"github.com/authtap/authtap/reassembly/tlswire/suite"
 )
 
-// reader reads the fields of a message. What is not there reads as zero and
-// makes it bad.
+// reader reads the fields of a message. One that is not all there gives what
+// there is of it, as a number zero, and makes the reader bad.
 type reader struct {
 	b   []byte
 	bad bool
@@ -16,8 +16,7 @@ type reader struct {
 
 func (r *reader) take(n int) []byte {
 	if n > len(r.b) {
-		r.bad, r.b = true, nil
-		return nil
+		n, r.bad = len(r.b), true
 	}
 	b := r.b[:n:n]
 	r.b = r.b[n:]
@@ -28,12 +27,18 @@ func (r *reader) number(bytes int) (n int) {
 	for _, c := range r.take(bytes) {
 		n = n<<8 | int(c)
 	}
+	if r.bad {
+		return 0
+	}
 	return n
 }
 
 // vector reads what has its length before it, in that many bytes (RFC 8446,
 // section 3.4).
-func (r *reader) vector(lengthBytes int) reader { return reader{b: r.take(r.number(lengthBytes))} }
+func (r *reader) vector(lengthBytes int) reader {
+	b := r.take(r.number(lengthBytes))
+	return reader{b: b, bad: r.bad}
+}
 
 // numbers reads the rest as 16-bit numbers.
 func numbers[T ~uint16](r *reader) []T {
@@ -72,12 +77,18 @@ const (
 // 4.1.3).
 var retryRandom = sha256.Sum256([]byte("HelloRetryRequest"))
 
-// clientHello reads a ClientHello (RFC 8446, section 4.1.2).
-func (c *conn) clientHello(h *half, d reassembly.Direction, body []byte) {
+// isHello reports whether a message can be a hello: it begins with a version.
+func isHello(body []byte) bool {
+	return len(body) >= 2 && (body[0] == 3 && body[1] <= 4 || body[0] == 0x7f)
+}
+
+// clientHello reads a ClientHello (RFC 8446, section 4.1.2), the whole or the
+// beginning of it.
+func (c *conn) clientHello(h *half, body []byte, whole bool) {
 	x, hello := c.underway(), &c.live.hello
 	again := hello.Client
 	r := reader{b: body}
-	m := exchange.ClientHello{Present: true, Legacy: exchange.Version(r.number(2))}
+	m := exchange.ClientHello{Present: true, Cut: !whole, Legacy: exchange.Version(r.number(2))}
 	random := r.take(32)
 	session := r.vector(1)
 	suites := r.vector(2)
@@ -98,12 +109,14 @@ func (c *conn) clientHello(h *half, d reassembly.Direction, body []byte) {
 			bad = c.clientExtension(&m, kind, e)
 		}
 	}
-	if bad {
+	switch {
+	case !whole:
+	case bad:
 		c.malformed()
-	} else {
+	default:
 		m.JA3, m.JA4 = ja3(&m), ja4(&m)
 	}
-	hello.Client = true
+	hello.Client = len(random) == 32
 	copy(hello.ClientRandom[:], random)
 	hello.ClientSession = append([]byte(nil), session.b...)
 	hello.EarlyData, hello.ServerName = m.EarlyData, m.ServerName
@@ -166,14 +179,14 @@ func (c *conn) clientExtension(m *exchange.ClientHello, kind int, e reader) bool
 // 4.1.3 and 4.1.4). In drafts of TLS 1.3 up to 21 there are no session id and
 // no compression, and a HelloRetryRequest is a message of its own, which has
 // no random and up to draft 18 no cipher suite either.
-func (c *conn) serverHello(h *half, body []byte, retry bool) {
+func (c *conn) serverHello(h *half, body []byte, retry, whole bool) {
 	x, hello := c.underway(), &c.live.hello
 	if hello.Server {
 		c.malformed()
 		return
 	}
 	r := reader{b: body}
-	m := exchange.ServerHello{Present: true, Legacy: exchange.Version(r.number(2))}
+	m := exchange.ServerHello{Present: true, Cut: !whole, Legacy: exchange.Version(r.number(2))}
 	m.Version = m.Legacy
 	old := m.Legacy>>8 == 0x7f
 	var random []byte
@@ -188,6 +201,7 @@ func (c *conn) serverHello(h *half, body []byte, retry bool) {
 	if h.messages.head[0] == serverHello || m.Legacy > 0x7f12 {
 		m.Suite = uint16(r.number(2))
 	}
+	chosen := !r.bad && !session.bad
 	if !old {
 		hello.Compression = uint8(r.number(1))
 	}
@@ -225,8 +239,16 @@ func (c *conn) serverHello(h *half, body []byte, retry bool) {
 			bad = e.bad
 		}
 	}
-	if bad {
+	if whole && bad {
 		c.malformed()
+	}
+	if !whole && m.Version == exchange.TLS12 {
+		// The extension that says so may be missing, but no suite is of both.
+		if s, known := suite.Lookup(m.Suite); !known || !chosen {
+			m.Version = 0
+		} else if s.TLS13 {
+			m.Version = exchange.TLS13
+		}
 	}
 	hello.Suite, hello.Version = m.Suite, m.Version
 	if retry {
@@ -239,7 +261,7 @@ func (c *conn) serverHello(h *half, body []byte, retry bool) {
 		c.tell()
 		return
 	}
-	if !bad {
+	if whole && !bad {
 		m.JA3S = ja3s(&m)
 	}
 	c.shard.stats.ServerHellos++

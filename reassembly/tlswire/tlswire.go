@@ -54,7 +54,8 @@ type Stats struct {
 	// are not given.
 	Unreadable uint64
 	// Foreign connections did not answer in TLS.
-	Foreign uint64
+	Foreign  uint64
+	StartTLS StartTLS
 	// Certificates that were read, DamagedCertificates that could not be.
 	Certificates, DamagedCertificates uint64
 	// HandshakesOver were longer than HandshakeBytes, CertificatesOver had more
