@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/google/gopacket/pcap"
 
@@ -21,7 +22,22 @@ type pcapDevice struct {
 	dlt    capture.LinkType
 }
 
-func openDevice(name string, opt *Options) (device, error) {
+// openDevices opens an interface with the engine that the options name.
+func openDevices(name string, opt *Options) ([]device, error) {
+	switch opt.Engine {
+	case AFPacket:
+		return openRings(name, opt)
+	case Libpcap:
+		d, err := openDevice(name, opt)
+		if err != nil {
+			return nil, err
+		}
+		return []device{d}, nil
+	}
+	return nil, fmt.Errorf("there is no engine %q: it is %s or %s", opt.Engine, AFPacket, Libpcap)
+}
+
+func openDevice(name string, opt *Options) (*pcapDevice, error) {
 	// "any" has no promiscuous mode; libpcap would warn, and gopacket takes a
 	// warning for a failure. The same goes for an interface that turns out to
 	// have none.
@@ -79,16 +95,16 @@ const (
 func explain(name string, err error) error {
 	text := err.Error()
 	switch {
-	case text == denied:
+	case text == denied, errors.Is(err, os.ErrPermission):
 		program, pathErr := os.Executable()
 		if pathErr != nil {
 			program = "authtap"
 		}
 		return fmt.Errorf("%s: %w: capturing needs the capability CAP_NET_RAW; "+
 			"run as root, or once: sudo setcap cap_net_raw=ep %s", name, os.ErrPermission, program)
-	case text == noSuchDevice, strings.Contains(text, noSuchDevice):
+	case errors.Is(err, syscall.ENODEV), strings.Contains(text, noSuchDevice):
 		return fmt.Errorf("%s: no such interface; authtap sniff -D lists them", name)
-	case text == notUp:
+	case text == notUp, errors.Is(err, syscall.ENETDOWN):
 		return fmt.Errorf("%s: the interface is down; sudo ip link set dev %s up", name, name)
 	}
 	return fmt.Errorf("%s: %w", name, err)
@@ -119,11 +135,12 @@ func linkType(handle *pcap.Handle) (capture.LinkType, error) {
 	return link, nil
 }
 
-func (d *pcapDevice) read(p *capture.Packet) error {
+// Read implements device.
+func (d *pcapDevice) Read(p *capture.Packet) error {
 	data, info, err := d.handle.ZeroCopyReadPacketData()
 	switch {
 	case err == nil:
-		p.Time, p.Data, p.Length = capture.TimeOf(info.Timestamp), data, max(info.Length, len(data))
+		p.Time, p.Data, p.Length = capture.TimeOf(info.Timestamp), append(p.Data[:0], data...), max(info.Length, len(data))
 		return nil
 	case err == pcap.NextErrorTimeoutExpired:
 		return capture.ErrQuiet
@@ -133,9 +150,11 @@ func (d *pcapDevice) read(p *capture.Packet) error {
 	return err
 }
 
-func (d *pcapDevice) link() capture.LinkType { return d.dlt }
+// Link implements device.
+func (d *pcapDevice) Link() capture.LinkType { return d.dlt }
 
-func (d *pcapDevice) drops() (kernel, iface uint32, err error) {
+// Drops implements device.
+func (d *pcapDevice) Drops() (kernel, iface uint32, err error) {
 	st, err := d.handle.Stats()
 	if err != nil {
 		return 0, 0, err
@@ -143,7 +162,8 @@ func (d *pcapDevice) drops() (kernel, iface uint32, err error) {
 	return uint32(st.PacketsDropped), uint32(st.PacketsIfDropped), nil
 }
 
-func (d *pcapDevice) close() { d.handle.Close() }
+// Close implements device.
+func (d *pcapDevice) Close() { d.handle.Close() }
 
 // Interfaces lists what can be captured from, as libpcap orders it. It needs
 // no rights.

@@ -14,6 +14,13 @@ import (
 	"github.com/authtap/authtap/capture"
 )
 
+func TestUnknownEngine(t *testing.T) {
+	_, err := Open(Options{Interfaces: []string{"lo"}, Engine: "dpdk"})
+	if want := `there is no engine "dpdk": it is afpacket or libpcap`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // TestLinkType: types that authtap does not decode are refused, also those
 // whose number ends in the eight bits of one that it does.
 func TestLinkType(t *testing.T) {

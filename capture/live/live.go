@@ -1,19 +1,18 @@
-// Package live captures from network interfaces through libpcap: with a filter,
-// in promiscuous mode, from one interface or several, with the counters of what
-// the kernel and the interfaces dropped. It never sends anything.
+// Package live captures from network interfaces: with a filter, in promiscuous
+// mode, with the counters of what the kernel and the interfaces dropped. It
+// never sends anything. There are two engines, libpcap and, on Linux, the rings
+// of package afpacket.
 //
-// Contract: a Source is used by one goroutine, but Stats and Close may be
-// called from any. Packet.Data belongs to the source until the next Next; it is
-// a copy, made once, so that Close cannot take the memory away from whoever
-// still reads it. Memory: the kernel's buffer of Options.BufferBytes an
-// interface and, where there are several, two queues of Options.QueueBytes.
-// When they are full the kernel drops, and counts. One interface is read by
-// Next itself; several are read by a goroutine each, which Close ends, and
-// their packets come in order of arrival.
+// Contract: Open gives a Source for each interface, or for each ring of it,
+// all of the same inputs. A Source is used by one goroutine, but Stats and Close
+// may be called from any. Packet.Data belongs to the source until the next Next;
+// it is a copy, made once, so that Close cannot take the memory away from
+// whoever still reads it. Memory: the kernel's buffer of Options.BufferBytes an
+// interface, and a packet a source. When the buffer is full the kernel drops,
+// and counts.
 //
 // What it does not do: verify checksums, which a sending host leaves to its
-// network card, or merge the interfaces by time; two packets on two interfaces
-// may come in the other order than they were sent in.
+// network card, or merge sources by time.
 //
 // It needs cgo and libpcap. Built without cgo, Open and Interfaces give an
 // error that says so.
@@ -32,11 +31,26 @@ import (
 	"github.com/authtap/authtap/capture"
 )
 
+// Engine is what captures.
+type Engine string
+
+// The engines.
+const (
+	// AFPacket spreads an interface's packets over rings.
+	AFPacket Engine = "afpacket"
+	// Libpcap captures from everything, with a source an interface.
+	Libpcap Engine = "libpcap"
+)
+
 // Options of Open.
 type Options struct {
 	// Interfaces to capture from, at least one. "any" stands for all that the
-	// machine has, without promiscuous mode.
+	// machine has, without promiscuous mode, through libpcap only.
 	Interfaces []string
+	// Engine is Libpcap when empty.
+	Engine Engine
+	// Rings of each interface, of AFPacket; 1 when 0.
+	Rings int
 	// BPF is a filter in tcpdump's language; everything when empty.
 	BPF string
 	// Promiscuous asks for all packets on the wire, not the machine's own only.
@@ -46,9 +60,6 @@ type Options struct {
 	SnapLen int
 	// BufferBytes of the kernel's buffer an interface; 16 MiB when 0.
 	BufferBytes int
-	// QueueBytes of packets that wait for Next where there are several
-	// interfaces; 4 MiB when 0.
-	QueueBytes int
 	// Poll is how long Next waits for a packet before it says ErrQuiet, how
 	// late the kernel may deliver one, and about how long Close may take;
 	// 100 ms when 0.
@@ -59,14 +70,17 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	if o.Engine == "" {
+		o.Engine = Libpcap
+	}
+	if o.Rings <= 0 {
+		o.Rings = 1
+	}
 	if o.SnapLen <= 0 || o.SnapLen > capture.MaxPacket {
 		o.SnapLen = capture.MaxPacket
 	}
 	if o.BufferBytes <= 0 {
 		o.BufferBytes = 16 << 20
-	}
-	if o.QueueBytes <= 0 {
-		o.QueueBytes = 4 << 20
 	}
 	if o.Poll <= 0 {
 		o.Poll = 100 * time.Millisecond
@@ -80,245 +94,157 @@ type Interface struct {
 	Up, Loopback      bool
 }
 
-// device is an interface that is being captured from. It is used by one
-// goroutine at a time.
+// device is an interface that is being captured from, or a ring of one. It is
+// used by one goroutine at a time.
 type device interface {
-	// read fills Time, Data and Length. Data is valid until the next read or
-	// close. It returns capture.ErrQuiet when there was no packet for
-	// Options.Poll; any other error is the interface's end.
-	read(p *capture.Packet) error
-	link() capture.LinkType
-	// drops counts since the device was opened, modulo 2^32.
-	drops() (kernel, iface uint32, err error)
-	close()
+	// Read fills Time, Length and, from the beginning of its memory, Data. It
+	// returns capture.ErrQuiet when there was no packet for Options.Poll; any
+	// other error is the interface's end.
+	Read(p *capture.Packet) error
+	Link() capture.LinkType
+	// Drops counts since the device was opened, modulo 2^32.
+	Drops() (kernel, iface uint32, err error)
+	Close()
 }
-
-// Source captures from interfaces; it implements capture.Source.
-type Source struct {
-	names []string
-	ports []*port
-	poll  time.Duration
-	ended int // ports whose end Next has seen
-
-	buf []byte // of the packet that Next has given, with one port
-
-	box   *mailbox // with several ports
-	batch batch    // taken out of it
-	next  int      // in batch
-	timer *time.Timer
-
-	closing        atomic.Bool
-	readers        sync.WaitGroup
-	packets, bytes atomic.Uint64
-}
-
-var _ capture.Source = (*Source)(nil)
 
 // Open begins to capture. Where the rights for it are missing, the error says
 // which and how to give them.
-func Open(opt Options) (*Source, error) {
+func Open(opt Options) (sources []*Source, err error) {
 	opt.setDefaults()
 	if len(opt.Interfaces) == 0 {
 		return nil, errors.New("no interface named; authtap sniff -D lists them")
 	}
-	var devices []device
-	for _, name := range opt.Interfaces {
-		dev, err := openDevice(name, &opt)
+	inputs := slices.Clone(opt.Interfaces)
+	for i, name := range inputs {
+		devices, err := openDevices(name, &opt)
 		if err != nil {
-			for _, dev := range devices {
-				dev.close()
+			for _, s := range sources {
+				s.Close()
 			}
 			return nil, err
 		}
-		devices = append(devices, dev)
+		sources = append(sources, newSources(inputs, i, devices, opt.Poll)...)
 	}
-	return start(devices, opt), nil
+	return sources, nil
 }
 
-// start captures from devices that are open.
-func start(devices []device, opt Options) *Source {
-	s := &Source{names: slices.Clone(opt.Interfaces), poll: opt.Poll}
+// newSources gives the sources of an interface.
+func newSources(inputs []string, input int, devices []device, poll time.Duration) (sources []*Source) {
+	number := new(atomic.Uint64)
 	for i, dev := range devices {
-		s.ports = append(s.ports, &port{name: opt.Interfaces[i], index: i, dev: dev, link: dev.link()})
-	}
-	if len(s.ports) > 1 {
-		s.box = newMailbox(opt.QueueBytes)
-		s.timer = time.NewTimer(opt.Poll)
-		for _, port := range s.ports {
-			s.readers.Go(func() { port.forward(s.box) })
+		s := &Source{name: inputs[input], inputs: inputs, input: input, number: number, link: dev.Link(), poll: poll, dev: dev}
+		if len(devices) > 1 {
+			s.name = fmt.Sprintf("%s ring %d", s.name, i)
 		}
+		sources = append(sources, s)
 	}
-	return s
+	return sources
 }
 
-// Next implements capture.Source. An error other than io.EOF and ErrQuiet ends
-// one interface, which it names; the others go on.
-func (s *Source) Next(p *capture.Packet) error {
-	for !s.closing.Load() && s.ended < len(s.ports) {
-		var err error
-		if s.box == nil {
-			err = s.ports[0].read(p, s.copy)
-		} else {
-			err = s.receive(p)
-		}
-		switch {
-		case s.closing.Load():
-			return io.EOF
-		case err == nil:
-			s.packets.Add(1)
-			s.bytes.Add(uint64(len(p.Data)))
-			return nil
-		case err == capture.ErrQuiet:
-			// A packet that was stamped in the last two intervals may still
-			// be in the kernel's buffer; timers must not overtake it.
-			*p = capture.Packet{Time: capture.TimeOf(time.Now().Add(-2 * s.poll))}
-			return err
-		default:
-			s.ended++
-			return err
-		}
-	}
-	return io.EOF
-}
+// Source captures from an interface, or from a ring of one; it implements
+// capture.Source.
+type Source struct {
+	name   string
+	inputs []string
+	input  int
+	number *atomic.Uint64 // of packets, over the interface's sources
+	link   capture.LinkType
+	poll   time.Duration
 
-func (s *Source) copy(p *capture.Packet) bool {
-	s.buf = append(s.buf[:0], p.Data...)
-	p.Data = s.buf
-	return true
-}
-
-// receive takes the next packet out of the mailbox.
-func (s *Source) receive(p *capture.Packet) error {
-	for s.next == len(s.batch.letters) {
-		s.next = 0
-		if s.box.take(&s.batch) {
-			break
-		}
-		s.timer.Reset(s.poll)
-		select {
-		case <-s.box.filled:
-		case <-s.timer.C:
-			return capture.ErrQuiet
-		}
-		if s.closing.Load() {
-			return io.EOF
-		}
-	}
-	l := &s.batch.letters[s.next]
-	s.next++
-	if l.err != nil {
-		return l.err
-	}
-	*p = l.packet
-	p.Data = s.batch.bytes[l.begin:l.end:l.end]
-	return nil
-}
-
-// Inputs implements capture.Source: the interfaces as they were named.
-func (s *Source) Inputs() []string { return s.names }
-
-// Stats implements capture.Source. The drop counters are up to 100 ms old.
-func (s *Source) Stats() capture.Stats {
-	st := capture.Stats{Packets: s.packets.Load(), Bytes: s.bytes.Load()}
-	for _, port := range s.ports {
-		st.KernelDropped += port.kernel.Load()
-		st.InterfaceDropped += port.iface.Load()
-	}
-	return st
-}
-
-// Close implements capture.Source. It takes at most about Options.Poll.
-func (s *Source) Close() error {
-	if s.closing.Swap(true) {
-		return nil
-	}
-	if s.box != nil {
-		s.box.close()
-	}
-	for _, port := range s.ports {
-		port.close()
-	}
-	s.readers.Wait()
-	return nil
-}
-
-// port is a device with its counters. mu keeps Close from taking the device
-// away while it is read.
-type port struct {
-	name  string
-	index int
-	link  capture.LinkType
-
+	// mu keeps Close from taking the device away while it is read.
 	mu                    sync.Mutex
 	dev                   device // nil when closed
-	number                uint64
-	counted               capture.Time // when the counters were read
+	buf                   []byte
+	counted               capture.Time // when the device's counters were read
 	lastKernel, lastIface uint32
 
-	kernel, iface atomic.Uint64
+	closing        atomic.Bool
+	packets, bytes atomic.Uint64
+	kernel, iface  atomic.Uint64
 }
+
+var _ capture.Source = (*Source)(nil)
+
+// Name gives the interface's name and, where it has several, the ring.
+func (s *Source) Name() string { return s.name }
 
 const countEvery = 100 * time.Millisecond
 
-// read reads a packet and, while the device cannot go away, has keep copy it.
-func (t *port) read(p *capture.Packet, keep func(*capture.Packet) bool) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dev == nil {
+// Next implements capture.Source. An error other than io.EOF and ErrQuiet ends
+// the source; it names the interface.
+func (s *Source) Next(p *capture.Packet) error {
+	if s.closing.Load() {
+		return io.EOF // Close gets the lock
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dev == nil {
 		return io.EOF
 	}
-	*p = capture.Packet{}
-	if err := t.dev.read(p); err != nil {
-		t.count()
-		if err == capture.ErrQuiet {
-			return err
-		}
-		return fmt.Errorf("%s: %w", t.name, err)
+	*p = capture.Packet{Data: s.buf}
+	switch err := s.dev.Read(p); err {
+	case nil:
+		s.buf = p.Data
+	case capture.ErrQuiet:
+		s.count()
+		// A packet that was stamped in the last two intervals may still be in
+		// the kernel's buffer; timers must not overtake it.
+		*p = capture.Packet{Time: capture.TimeOf(time.Now().Add(-2 * s.poll))}
+		return err
+	default:
+		s.end()
+		*p = capture.Packet{}
+		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	if d := p.Time.Sub(t.counted); d < 0 || d > countEvery {
-		t.count()
-		t.counted = p.Time
+	if d := p.Time.Sub(s.counted); d < 0 || d > countEvery {
+		s.count()
+		s.counted = p.Time
 	}
-	t.number++
-	p.Input, p.Link, p.Number = t.index, t.link, t.number
-	if !keep(p) {
-		return io.EOF
-	}
+	p.Input, p.Link, p.Number = s.input, s.link, s.number.Add(1)
+	s.packets.Add(1)
+	s.bytes.Add(uint64(len(p.Data)))
 	return nil
 }
 
 // count adds what the device's counters grew by; they have 32 bits. Those that
 // cannot be read, of an interface that is gone, have not grown. The caller
 // holds mu.
-func (t *port) count() {
-	kernel, iface, err := t.dev.drops()
+func (s *Source) count() {
+	kernel, iface, err := s.dev.Drops()
 	if err != nil {
 		return
 	}
-	t.kernel.Add(uint64(kernel - t.lastKernel))
-	t.iface.Add(uint64(iface - t.lastIface))
-	t.lastKernel, t.lastIface = kernel, iface
+	s.kernel.Add(uint64(kernel - s.lastKernel))
+	s.iface.Add(uint64(iface - s.lastIface))
+	s.lastKernel, s.lastIface = kernel, iface
 }
 
-// forward puts all packets of the device into the mailbox until it ends.
-func (t *port) forward(box *mailbox) {
-	var p capture.Packet
-	for {
-		switch err := t.read(&p, box.put); err {
-		case nil, capture.ErrQuiet:
-		default:
-			box.fail(err)
-			return
-		}
+// Inputs implements capture.Source: all interfaces that Open was given, as
+// they were named.
+func (s *Source) Inputs() []string { return s.inputs }
+
+// Stats implements capture.Source. The drop counters are up to 100 ms old.
+func (s *Source) Stats() capture.Stats {
+	return capture.Stats{
+		Packets: s.packets.Load(), Bytes: s.bytes.Load(),
+		KernelDropped: s.kernel.Load(), InterfaceDropped: s.iface.Load(),
 	}
 }
 
-func (t *port) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dev != nil {
-		t.count()
-		t.dev.close()
-		t.dev = nil
+// Close implements capture.Source. It takes at most about Options.Poll.
+func (s *Source) Close() error {
+	s.closing.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dev != nil {
+		s.end()
 	}
+	return nil
+}
+
+// end closes the device. The caller holds mu.
+func (s *Source) end() {
+	s.count()
+	s.dev.Close()
+	s.dev = nil
 }

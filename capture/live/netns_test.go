@@ -5,6 +5,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -55,14 +56,14 @@ func inRole(name string) bool { return os.Getenv("AUTHTAP_TEST_ROLE") == name }
 func TestLive(t *testing.T) {
 	if inRole("sensor") {
 		t.Run("SetUp", func(t *testing.T) { setUp(t) })
-		t.Run("Exchanges", seesExchanges)
-		t.Run("Filters", filters)
-		t.Run("SeveralInterfaces", severalInterfaces)
+		t.Run("Exchanges", engines(seesExchanges))
+		t.Run("Filters", engines(filters))
+		t.Run("SeveralInterfaces", engines(severalInterfaces))
 		t.Run("Any", anyInterface)
-		t.Run("Drops", countsDrops)
-		t.Run("Close", closesWhileBlocked)
-		t.Run("InterfaceGoes", interfaceGoes)
-		t.Run("OpenErrors", openErrors)
+		t.Run("Drops", engines(countsDrops))
+		t.Run("Close", engines(closesWhileBlocked))
+		t.Run("InterfaceGoes", engines(interfaceGoes))
+		t.Run("OpenErrors", engines(openErrors))
 		t.Run("Lists", listsInterfaces)
 		t.Run("Rights", saysWhichRights)
 		return
@@ -79,6 +80,15 @@ func TestLive(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	t.Logf("in the namespace:\n%s", out)
+}
+
+// engines runs a scenario with each engine, and with several rings.
+func engines(scenario func(*testing.T, Options)) func(*testing.T) {
+	return func(t *testing.T) {
+		for _, opt := range []Options{{Engine: Libpcap}, {Engine: AFPacket}, {Engine: AFPacket, Rings: 3}} {
+			t.Run(fmt.Sprintf("%s-%d", opt.Engine, opt.Rings), func(t *testing.T) { scenario(t, opt) })
+		}
+	}
 }
 
 // inNamespace runs the scenarios of that name in a namespace of their own.
@@ -221,33 +231,67 @@ func get(addr string, count int) error {
 	return nil
 }
 
-func open(t *testing.T, opt Options) *Source {
+// tap is all sources of a capture.
+type tap []*Source
+
+func open(t *testing.T, opt Options) tap {
 	t.Helper()
 	opt.Poll = 40 * time.Millisecond
-	s, err := Open(opt)
+	sources, err := Open(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	t.Cleanup(tap(sources).close)
+	return sources
 }
 
-// collect takes all packets until the wire has been quiet for a while.
-func collect(t *testing.T, s *Source) (packets []capture.Packet) {
-	t.Helper()
-	for quiet := 0; quiet < 5; {
-		var p capture.Packet
-		switch err := s.Next(&p); err {
-		case nil:
-			quiet = 0
-			p.Data = bytes.Clone(p.Data)
-			packets = append(packets, p)
-		case capture.ErrQuiet:
-			quiet++
-		default:
-			t.Fatal(err)
-		}
+func (c tap) close() {
+	for _, s := range c {
+		s.Close()
 	}
+}
+
+func (c tap) stats() (sum capture.Stats) {
+	for _, s := range c {
+		st := s.Stats()
+		sum.Packets += st.Packets
+		sum.Bytes += st.Bytes
+		sum.KernelDropped += st.KernelDropped
+		sum.InterfaceDropped += st.InterfaceDropped
+	}
+	return sum
+}
+
+// collect takes all packets until the wire has been quiet for a while, and
+// gives them by interface and number.
+func collect(t *testing.T, c tap) (packets []capture.Packet) {
+	t.Helper()
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, s := range c {
+		all.Go(func() {
+			for quiet := 0; quiet < 5; {
+				var p capture.Packet
+				switch err := s.Next(&p); err {
+				case nil:
+					quiet = 0
+					p.Data = bytes.Clone(p.Data)
+					mu.Lock()
+					packets = append(packets, p)
+					mu.Unlock()
+				case capture.ErrQuiet:
+					quiet++
+				default:
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	slices.SortFunc(packets, func(a, b capture.Packet) int {
+		return cmp.Or(cmp.Compare(a.Input, b.Input), cmp.Compare(a.Number, b.Number))
+	})
 	return packets
 }
 
@@ -261,16 +305,17 @@ func count(packets []capture.Packet, text string) (n int) {
 	return n
 }
 
-func seesExchanges(t *testing.T) {
+func seesExchanges(t *testing.T, opt Options) {
 	n := setUp(t)
-	for _, immediate := range []bool{false, true} {
+	opt.Interfaces, opt.Promiscuous, opt.BPF = []string{sensorLink}, true, "tcp"
+	for _, opt.Immediate = range []bool{false, true} {
 		before := time.Now()
-		s := open(t, Options{Interfaces: []string{sensorLink}, Promiscuous: true, BPF: "tcp", Immediate: immediate})
+		s := open(t, opt)
 		n.do(t, "get "+sensorAddr+":8080 20")
 		packets := collect(t, s)
 		after := time.Now()
 		if requests, answers := count(packets, "GET /page/"), count(packets, "answer to /page/"); requests != 20 || answers != 20 {
-			t.Errorf("immediate %v: %d requests and %d answers, want 20 of each", immediate, requests, answers)
+			t.Errorf("immediate %v: %d requests and %d answers, want 20 of each", opt.Immediate, requests, answers)
 		}
 		var bytes uint64
 		for i, p := range packets {
@@ -281,22 +326,23 @@ func seesExchanges(t *testing.T) {
 			}
 		}
 		want := capture.Stats{Packets: uint64(len(packets)), Bytes: bytes}
-		if st := s.Stats(); st != want {
+		if st := s.stats(); st != want {
 			t.Errorf("%+v, want %+v", st, want)
 		}
-		if !slices.Equal(s.Inputs(), []string{sensorLink}) {
-			t.Error(s.Inputs())
+		if !slices.Equal(s[0].Inputs(), []string{sensorLink}) {
+			t.Error(s[0].Inputs())
 		}
-		s.Close()
-		if st := s.Stats(); st != want {
+		s.close()
+		if st := s.stats(); st != want {
 			t.Errorf("after Close %+v, want %+v", st, want)
 		}
 	}
 }
 
-func filters(t *testing.T) {
+func filters(t *testing.T, opt Options) {
 	n := setUp(t)
-	s := open(t, Options{Interfaces: []string{sensorLink}, BPF: "tcp port 8081", SnapLen: 60})
+	opt.Interfaces, opt.BPF, opt.SnapLen = []string{sensorLink}, "tcp port 8081", 60
+	s := open(t, opt)
 	n.do(t, "get "+sensorAddr+":8080 7")
 	n.do(t, "get "+sensorAddr+":8081 3")
 	packets := collect(t, s)
@@ -322,9 +368,10 @@ func filters(t *testing.T) {
 	}
 }
 
-func severalInterfaces(t *testing.T) {
+func severalInterfaces(t *testing.T, opt Options) {
 	n := setUp(t)
-	s := open(t, Options{Interfaces: []string{"lo", sensorLink}, BPF: "tcp"})
+	opt.Interfaces, opt.BPF = []string{"lo", sensorLink}, "tcp"
+	s := open(t, opt)
 	var local error
 	var done sync.WaitGroup
 	done.Go(func() { local = get("127.0.0.1:8080", 30) })
@@ -344,7 +391,7 @@ func severalInterfaces(t *testing.T) {
 	for i, want := range []int{30, 20} {
 		// Linux gives a packet of the loopback interface once.
 		if requests, answers := count(perInput[i], "GET /page/"), count(perInput[i], "answer to /page/"); requests != want || answers != want {
-			t.Errorf("%s: %d requests and %d answers, want %d", s.Inputs()[i], requests, answers, want)
+			t.Errorf("%s: %d requests and %d answers, want %d", s[0].Inputs()[i], requests, answers, want)
 		}
 	}
 }
@@ -368,38 +415,37 @@ func anyInterface(t *testing.T) {
 }
 
 // countsDrops: what finds the kernel's buffer full is counted.
-func countsDrops(t *testing.T) {
+func countsDrops(t *testing.T, opt Options) {
 	n := setUp(t)
 	sink, err := net.ListenPacket("udp", sensorAddr+":9000")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sink.Close()
-	for _, names := range [][]string{{sensorLink}, {sensorLink, "lo"}} {
-		const sent = 20_000
-		s := open(t, Options{Interfaces: names, BPF: "udp port 9000", BufferBytes: 1 << 20, QueueBytes: 1 << 20})
-		n.do(t, fmt.Sprintf("flood %s %d", sink.LocalAddr(), sent))
-		packets := collect(t, s)
-		st := s.Stats()
-		if st.KernelDropped == 0 {
-			t.Errorf("%v: nothing dropped: %+v", names, st)
-		}
-		// The kernel may drop some before libpcap sees them.
-		if got := uint64(len(packets)) + st.KernelDropped; len(packets) == 0 || got > sent || got < sent/2 {
-			t.Errorf("%v: %d packets and %d dropped, %d sent", names, len(packets), st.KernelDropped, sent)
-		}
-		s.Close()
+	const sent = 20_000
+	opt.Interfaces, opt.BPF, opt.BufferBytes = []string{sensorLink}, "udp port 9000", 1<<20
+	s := open(t, opt)
+	n.do(t, fmt.Sprintf("flood %s %d", sink.LocalAddr(), sent))
+	packets := collect(t, s)
+	st := s.stats()
+	if st.KernelDropped == 0 {
+		t.Errorf("nothing dropped: %+v", st)
+	}
+	// The kernel may drop some before it captures them.
+	if got := uint64(len(packets)) + st.KernelDropped; len(packets) == 0 || got > sent || got < sent/2 {
+		t.Errorf("%d packets and %d dropped, %d sent", len(packets), st.KernelDropped, sent)
 	}
 }
 
 // closesWhileBlocked: Close ends a Next that waits on a silent wire.
-func closesWhileBlocked(t *testing.T) {
+func closesWhileBlocked(t *testing.T, opt Options) {
 	setUp(t)
-	for _, names := range [][]string{{sensorLink}, {sensorLink, "lo"}} {
-		s, err := Open(Options{Interfaces: names, BPF: "tcp port 1"})
-		if err != nil {
-			t.Fatal(err)
-		}
+	opt.Interfaces, opt.BPF = []string{sensorLink}, "tcp port 1"
+	sources, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sources {
 		quiet := make(chan struct{}, 1)
 		ended := make(chan error)
 		go func() {
@@ -420,68 +466,68 @@ func closesWhileBlocked(t *testing.T) {
 		begin := time.Now()
 		s.Close()
 		if err := <-ended; err != io.EOF {
-			t.Errorf("%v: Next gives %v", names, err)
+			t.Errorf("%s: Next gives %v", s.Name(), err)
 		}
 		// The interval is 100 ms; the rest is for a busy machine.
 		if took := time.Since(begin); took > 5*time.Second {
-			t.Errorf("%v: Close took %v", names, took)
+			t.Errorf("%s: Close took %v", s.Name(), took)
 		}
 	}
 }
 
 // interfaceGoes: an interface that is removed ends with an error
 // that names it, and the others go on.
-func interfaceGoes(t *testing.T) {
-	for _, names := range [][]string{{sensorLink}, {"lo", sensorLink}} {
-		t.Run(strings.Join(names, " "), func(t *testing.T) {
-			setUp(t)
-			s := open(t, Options{Interfaces: names, BPF: "tcp"})
-			if err := ip("link del " + sensorLink); err != nil {
-				t.Fatal(err)
-			}
-			var p capture.Packet
-			err := s.Next(&p)
-			for err == capture.ErrQuiet {
-				err = s.Next(&p)
-			}
-			if want := sensorLink + ": The interface disappeared"; err == nil || err.Error() != want {
-				t.Fatalf("error %v, want %s", err, want)
-			}
-			if len(names) == 1 {
-				if err := s.Next(&p); err != io.EOF {
-					t.Errorf("Next gives %v", err)
-				}
-				return
-			}
-			if err := get("127.0.0.1:8080", 2); err != nil {
-				t.Fatal(err)
-			}
-			if requests := count(collect(t, s), "GET /page/"); requests != 2 {
-				t.Errorf("%d requests on lo, want 2", requests)
-			}
-		})
+func interfaceGoes(t *testing.T, opt Options) {
+	setUp(t)
+	opt.Interfaces, opt.BPF = []string{sensorLink, "lo"}, "tcp"
+	s := open(t, opt)
+	if err := ip("link del " + sensorLink); err != nil {
+		t.Fatal(err)
+	}
+	rings := len(s) / 2
+	for _, s := range s[:rings] {
+		var p capture.Packet
+		err := s.Next(&p)
+		for err == capture.ErrQuiet {
+			err = s.Next(&p)
+		}
+		if want := s.Name() + ": the interface disappeared"; err == nil || !strings.EqualFold(err.Error(), want) {
+			t.Fatalf("error %v, want %s", err, want)
+		}
+		if err := s.Next(&p); err != io.EOF {
+			t.Errorf("Next gives %v", err)
+		}
+	}
+	if err := get("127.0.0.1:8080", 2); err != nil {
+		t.Fatal(err)
+	}
+	if requests := count(collect(t, s[rings:]), "GET /page/"); requests != 2 {
+		t.Errorf("%d requests on lo, want 2", requests)
 	}
 }
 
-func openErrors(t *testing.T) {
+func openErrors(t *testing.T, opt Options) {
 	setUp(t)
 	if err := ip("link add down0 type veth peer name down1"); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { ip("link del down0") })
 	for _, tt := range []struct {
-		opt  Options
-		want string
+		interfaces []string
+		filter     string
+		want       string
 	}{
-		{Options{Interfaces: []string{sensorLink, "absent0"}}, "absent0: no such interface; authtap sniff -D lists them"},
-		{Options{Interfaces: []string{"down0"}}, "down0: the interface is down; sudo ip link set dev down0 up"},
-		{Options{Interfaces: []string{sensorLink}, BPF: "tcp prot 80"}, sensorLink + `: the filter "tcp prot 80": can't parse filter expression: syntax error`},
+		{[]string{sensorLink, "absent0"}, "", "absent0: no such interface; authtap sniff -D lists them"},
+		{[]string{"down0"}, "", "down0: the interface is down; sudo ip link set dev down0 up"},
+		{[]string{sensorLink}, "tcp prot 80", sensorLink + `: the filter "tcp prot 80": can't parse filter expression: syntax error`},
 	} {
-		s, err := Open(tt.opt)
+		opt.Interfaces, opt.BPF = tt.interfaces, tt.filter
+		s, err := Open(opt)
 		if err == nil {
-			s.Close()
+			tap(s).close()
 		}
 		if err == nil || err.Error() != tt.want {
-			t.Errorf("%v: error %v, want %s", tt.opt.Interfaces, err, tt.want)
+			t.Errorf("%v: error %v, want %s", tt.interfaces, err, tt.want)
 		}
 	}
 }
@@ -519,8 +565,8 @@ func saysWhichRights(t *testing.T) {
 	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(users))) != 3 || strings.Fields(string(users))[2] == "1" {
 		t.Skip("there is only one user here; root has others")
 	}
-	run := func(capabilities ...uintptr) string {
-		cmd := role("unprivileged")
+	run := func(engine Engine, capabilities ...uintptr) string {
+		cmd := role("unprivileged", string(engine))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -529,22 +575,24 @@ func saysWhichRights(t *testing.T) {
 		return string(out)
 	}
 	const capNetRaw = 13
-	if got, want := run(), sensorLink+": permission denied: capturing needs the capability CAP_NET_RAW; "+
-		"run as root, or once: sudo setcap cap_net_raw=ep "; !strings.HasPrefix(got, want) || !strings.Contains(got, "interfaces: ok") {
-		t.Errorf("without rights: %q, want %q and the program's path", got, want)
-	}
-	if got := run(capNetRaw); got != "captures\ninterfaces: ok\n" {
-		t.Errorf("with CAP_NET_RAW: %q", got)
+	for _, engine := range []Engine{Libpcap, AFPacket} {
+		if got, want := run(engine), sensorLink+": permission denied: capturing needs the capability CAP_NET_RAW; "+
+			"run as root, or once: sudo setcap cap_net_raw=ep "; !strings.HasPrefix(got, want) || !strings.Contains(got, "interfaces: ok") {
+			t.Errorf("%s without rights: %q, want %q and the program's path", engine, got, want)
+		}
+		if got := run(engine, capNetRaw); got != "captures\ninterfaces: ok\n" {
+			t.Errorf("%s with CAP_NET_RAW: %q", engine, got)
+		}
 	}
 }
 
 func beUnprivileged() {
-	s, err := Open(Options{Interfaces: []string{sensorLink}, Promiscuous: true})
+	s, err := Open(Options{Interfaces: []string{sensorLink}, Engine: Engine(os.Args[1]), Rings: 2, Promiscuous: true, BPF: "tcp"})
 	if err != nil {
 		fmt.Println(err)
 	} else {
 		fmt.Println("captures")
-		s.Close()
+		tap(s).close()
 	}
 	if list, err := Interfaces(); err == nil && len(list) > 0 {
 		fmt.Println("interfaces: ok")

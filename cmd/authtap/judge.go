@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/detect"
@@ -23,7 +24,8 @@ import (
 // judge reads sources, looks for attacks, and prints and stores the findings:
 // what replay and sniff have in common. A replay prints each finding once, at
 // the end, in its last version; live, each version is printed as it comes.
-func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, live bool) (err error) {
+func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, taps []*live.Source) (err error) {
+	live := taps != nil
 	options, err := p.detection(&s, sources[0], live)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		return err
 	}
 
-	err = runPipeline(ctx, p, task{settings: s, sources: sources, live: live, bodies: true, counts: func(c *counts) {
+	err = runPipeline(ctx, p, task{settings: s, sources: sources, taps: taps, bodies: true, counts: func(c *counts) {
 		c.engine(engine.Stats())
 		c.findings(&f)
 	}}, pipeline.Options[*detect.Inspection]{

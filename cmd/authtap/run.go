@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/capture/pcapfile"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
@@ -68,7 +69,8 @@ func (p *program) openFiles(args []string) (*pcapfile.Source, error) {
 type task struct {
 	settings config.Settings
 	sources  []capture.Source
-	live     bool
+	// taps are what the sources capture with; nil for files.
+	taps []*live.Source
 	// bodies says that bodies are looked at.
 	bodies bool
 	// counts adds to the statistics what stands behind the pipeline, where that
@@ -82,23 +84,32 @@ type task struct {
 // runPipeline runs a task with what opt says of shards and correlator. It
 // tells damage as it is met and the statistics at the end.
 func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Options[R]) error {
-	memory := budget(&t.settings, t.live)
+	live := t.taps != nil
+	memory := budget(&t.settings, live)
 	useMemory(memory)
 	usr1 := make(chan os.Signal, 1)
 	signal.Notify(usr1, syscall.SIGUSR1)
 	defer signal.Stop(usr1)
-	if t.live {
+	if live {
 		p.warn("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
 	}
 
 	bar := p.progress(&t)
 	failed := false
-	opt.Sources, opt.Live, opt.Shards = t.sources, t.live, shards(&t.settings)
+	opt.Sources, opt.Live, opt.Shards = t.sources, live, shards(&t.settings)
+	opt.Filter = t.settings.InnerFilter.Filter
 	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
 	opt.Failed = func(err error) {
 		failed = true
 		bar.clear()
 		p.warn("%v", err)
+	}
+	if live {
+		dropped, mark := drops{taps: t.taps, say: p.warn}, opt.Mark
+		opt.Mark = func(m pipeline.Mark) error {
+			dropped.at(m.Clock)
+			return mark(m)
+		}
 	}
 	opt.Report = func() bool {
 		select {
@@ -110,7 +121,7 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	}
 	report := func(stats pipeline.Stats) {
 		var c counts
-		c.pipeline(&stats, t.live)
+		c.pipeline(&stats, t.taps)
 		if t.counts != nil {
 			t.counts(&c)
 		} else {

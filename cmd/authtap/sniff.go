@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -30,9 +32,11 @@ of a switch. It needs CAP_NET_RAW:
 
   sudo setcap cap_net_raw=ep $(command -v authtap)
 
-FILTER is an expression as for tcpdump. Each version of a finding is printed as
-it comes. SIGINT ends, SIGUSR1 prints statistics.`,
+FILTER is an expression as for tcpdump; it does not see into tunnels, which
+--inner-filter does. Each version of a finding is printed as it comes. SIGINT
+ends, SIGUSR1 prints statistics.`,
 		Example: `  authtap sniff -i eth1 tcp port 8080
+  authtap sniff -i eth1 --inner-filter 'net 10.0.0.0/8 and not port 22' udp port 4789
   authtap sniff -i eth1 -i eth2 --store clickhouse://authtap@db:9000/authtap`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {
@@ -57,23 +61,34 @@ it comes. SIGINT ends, SIGUSR1 prints statistics.`,
 				}
 				filter = string(b)
 			}
-			c := copying{most: most, path: write, snap: int(s.SnapLen)}
+			c := copied{most: most, path: write, snap: int(s.SnapLen)}
+			opt := live.Options{
+				Interfaces: s.Interfaces, BPF: filter, Promiscuous: !unpromiscuous,
+				SnapLen: int(s.SnapLen), BufferBytes: int(s.Buffer), Rings: rings(&s),
+			}
+			if write != "" || most > 0 {
+				opt.Rings = 1 // packets are counted and written one after the other
+			}
 			if write != "" {
 				// Packets hold credentials.
 				if c.file, err = os.OpenFile(write, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 					return err
 				}
 			}
-			source, err := live.Open(live.Options{
-				Interfaces: s.Interfaces, BPF: filter, Promiscuous: !unpromiscuous,
-				SnapLen: int(s.SnapLen), BufferBytes: int(s.Buffer),
-			})
+			taps, err := p.tap(s.Engine, opt)
 			if err != nil {
 				return err
 			}
-			defer source.Close()
-			c.Source = source
-			err = p.judge(cmd.Context(), s, []capture.Source{&c}, true)
+			var sources []capture.Source
+			for _, tap := range taps {
+				defer tap.Close()
+				if write != "" || most > 0 {
+					sources = append(sources, &copying{tap, &c})
+				} else {
+					sources = append(sources, tap)
+				}
+			}
+			err = p.judge(cmd.Context(), s, sources, taps)
 			return errors.Join(err, c.close())
 		},
 	}
@@ -85,6 +100,31 @@ it comes. SIGINT ends, SIGUSR1 prints statistics.`,
 	fs.BoolVarP(&unpromiscuous, "no-promiscuous-mode", "p", false, "do not ask for packets of others")
 	flags(cmd, config.Stores|config.Reading|config.Judging|config.Live)
 	return cmd
+}
+
+// rings gives the number of rings of an interface: as many as there are shards,
+// so that reading takes no more goroutines than what comes behind it.
+func rings(s *config.Settings) int {
+	if s.Rings > 0 {
+		return s.Rings
+	}
+	return min(shards(s), 64)
+}
+
+// tap begins to capture. Without an engine named, it is AF_PACKET where that can
+// be opened.
+func (p *program) tap(engine config.Engine, opt live.Options) ([]*live.Source, error) {
+	opt.Engine = live.Engine(cmp.Or(engine, config.Engine(live.AFPacket)))
+	taps, why := live.Open(opt)
+	if why == nil || engine != "" {
+		return taps, why
+	}
+	opt.Engine = live.Libpcap
+	taps, err := live.Open(opt)
+	if err == nil {
+		p.warn("capturing with libpcap: %v", why)
+	}
+	return taps, err
 }
 
 // listInterfaces prints what can be captured from.
@@ -110,10 +150,10 @@ func (p *program) listInterfaces() error {
 	return t.Flush()
 }
 
-// copying is a source that ends after a number of packets and writes them to a
-// file on the way.
-type copying struct {
-	capture.Source
+// copied ends sources after a number of packets, over all of them, and writes
+// the packets to a file on the way.
+type copied struct {
+	mu         sync.Mutex
 	most, read uint64 // most 0: no end
 	path       string
 	snap       int
@@ -122,13 +162,36 @@ type copying struct {
 	err        error
 }
 
+// copying is one of the sources.
+type copying struct {
+	capture.Source
+	to *copied
+}
+
 // Next implements capture.Source.
-func (c *copying) Next(p *capture.Packet) error {
-	if c.err != nil || c.most > 0 && c.read == c.most {
+func (s *copying) Next(p *capture.Packet) error {
+	if s.to.over() {
 		return io.EOF
 	}
-	if err := c.Source.Next(p); err != nil {
+	if err := s.Source.Next(p); err != nil {
 		return err
+	}
+	return s.to.take(p)
+}
+
+// over says whether the sources have ended.
+func (c *copied) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil || c.most > 0 && c.read == c.most
+}
+
+// take takes a packet, or says io.EOF where it came too late.
+func (c *copied) take(p *capture.Packet) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.most > 0 && c.read == c.most {
+		return io.EOF
 	}
 	c.read++
 	if c.file == nil {
@@ -147,8 +210,8 @@ func (c *copying) Next(p *capture.Packet) error {
 	return nil
 }
 
-// close ends the file, and gives the error that ended the source early.
-func (c *copying) close() error {
+// close ends the file, and gives the error that ended the sources early.
+func (c *copied) close() error {
 	if c.err != nil || c.file == nil {
 		return c.err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/reassembly/decode"
 )
@@ -31,14 +32,23 @@ func (c *counts) print(w io.Writer) {
 	}
 }
 
-// pipeline adds what source, decoder and shards counted.
-func (c *counts) pipeline(s *pipeline.Stats, live bool) {
+// pipeline adds what sources, decoders and shards counted.
+func (c *counts) pipeline(s *pipeline.Stats, taps []*live.Source) {
 	c.add(s.Source.Packets, "packets read")
-	if live {
-		c.add(s.Source.KernelDropped, "packets dropped by the kernel")
+	if taps != nil {
+		what := "packets dropped by the kernel"
+		if s.Source.KernelDropped > 0 && len(taps) > 1 {
+			var where []string
+			for _, tap := range taps {
+				where = append(where, fmt.Sprintf("%d of %s", tap.Stats().KernelDropped, tap.Name()))
+			}
+			what += ": " + strings.Join(where, ", ")
+		}
+		c.add(s.Source.KernelDropped, what)
 		c.some(s.Source.InterfaceDropped, "packets dropped by the interface")
 	}
 	c.decode(&s.Decode)
+	c.some(s.Filtered, "segments left out by --inner-filter")
 	c.some(s.Backward, "packets older than the one before")
 	c.some(s.Leaps, "packets more than a day ahead of the others")
 	c.streams(&s.Streams)

@@ -104,6 +104,8 @@ func (s *Settings) check(detectors []detect.Detector) error {
 	switch {
 	case s.Shards < 0 || s.Shards > 1024:
 		return fmt.Errorf("shards: %d is not between 0 and 1024", s.Shards)
+	case s.Rings < 0 || s.Rings > 64:
+		return fmt.Errorf("rings: %d is not between 0 and 64", s.Rings)
 	case s.MaxFindings < 1:
 		return fmt.Errorf("max-findings: %d is less than 1", s.MaxFindings)
 	case s.Memory != 0 && s.Memory < 64<<20:

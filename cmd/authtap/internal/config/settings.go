@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/reassembly/filter"
 )
 
 // Settings are all of them, as they are in force.
@@ -48,8 +49,14 @@ type Settings struct {
 	Only, Disable []string
 	Detectors     map[string]detect.Values
 
-	// Of live capture.
+	// InnerFilter says which conversations are looked at.
+	InnerFilter InnerFilter
+
+	// Of live capture. Engine is what captures, empty for the program's choice;
+	// Rings are those of each interface, 0 for as many as there are shards.
 	Interfaces []string
+	Engine     Engine
+	Rings      int
 	SnapLen    Size
 	Buffer     Size
 }
@@ -101,6 +108,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Reading != 0 {
 		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
 		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: as many as there are cores")
+		fs.Var(&s.InnerFilter, "inner-filter", "look only at conversations between these ends, of the innermost packets: host, net, port, and, or, not, parentheses")
 		fs.Var(&s.Limits, "limits", "replace limits, as NAME=NUMBER,...; authtap config check lists them")
 	}
 	if g&Judging != 0 {
@@ -116,6 +124,8 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	}
 	if g&Live != 0 {
 		fs.StringSliceVarP(&s.Interfaces, "interface", "i", s.Interfaces, "interface to capture from; may be repeated")
+		fs.Var(&s.Engine, "engine", "what captures: afpacket (rings, Linux's own), libpcap; by default afpacket where it can be opened")
+		fs.IntVar(&s.Rings, "rings", s.Rings, "rings that an interface's packets are spread over, with afpacket; 0: as many as shards")
 		fs.Var(&s.SnapLen, "snaplen", "bytes captured of a packet")
 		fs.Var(&s.Buffer, "buffer", "kernel's buffer for an interface")
 	}
@@ -192,6 +202,44 @@ func (f *Format) String() string { return string(*f) }
 
 // Type names the kind of value in the help text.
 func (f *Format) Type() string { return "format" }
+
+// Engine is what captures live; empty leaves the choice to the program.
+type Engine string
+
+// Set takes the name of an engine.
+func (e *Engine) Set(text string) error {
+	if engines := []Engine{"afpacket", "libpcap"}; !slices.Contains(engines, Engine(text)) {
+		return fmt.Errorf("unknown engine %q: it is one of afpacket, libpcap", text)
+	}
+	*e = Engine(text)
+	return nil
+}
+
+// String gives the name.
+func (e *Engine) String() string { return string(*e) }
+
+// Type names the kind of value in the help text.
+func (e *Engine) Type() string { return "engine" }
+
+// InnerFilter is a filter on the innermost packets; its zero value lets all
+// through.
+type InnerFilter struct {
+	text   string
+	Filter filter.Filter
+}
+
+// Set takes an expression.
+func (f *InnerFilter) Set(text string) (err error) {
+	f.text = text
+	f.Filter, err = filter.Parse(text)
+	return err
+}
+
+// String gives the expression.
+func (f *InnerFilter) String() string { return f.text }
+
+// Type names the kind of value in the help text.
+func (f *InnerFilter) Type() string { return "expression" }
 
 // Severity is a detect.Severity that can be set; zero is none.
 type Severity detect.Severity
