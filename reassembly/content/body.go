@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"github.com/authtap/authtap/reassembly"
-	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -59,7 +58,7 @@ func (b *Body) Add(p *Pool, data []byte) {
 	}
 }
 
-// Gap takes in that n bytes are missing.
+// Gap takes in that n bytes are missing, or reassembly.UnknownGap.
 func (b *Body) Gap(n uint64) {
 	if n != reassembly.UnknownGap {
 		b.n += int64(min(n, 1<<32)) // a gap is one between sequence numbers
