@@ -111,6 +111,7 @@ func (a *Assembler) Segment(s *Segment) {
 	if n := s.length(); n > 0 {
 		if !me.is(known) {
 			me.begin(s.dataSeq())
+			me.flags |= guessed
 		}
 		a.data(id, c, s)
 	} else if c.work != nil || s.Seq != me.next {

@@ -184,6 +184,12 @@ func TestBeginning(t *testing.T) {
 			< PA 302 101 "c"
 			< PA 300 101 "bb"
 			`, []string{started, `> "a"`, `< "bbc"`}, nil},
+		{"data before SYN-ACK and acknowledgement", `
+			> S 99
+			< PA 302 102 "c"
+			< SA 299 100
+			> PA 100 300 "a"
+			`, []string{picked, `< "c"`, `> "a"`}, nil},
 		{"SYN lost", `
 			< SA 299 100
 			> A 100 300

@@ -41,10 +41,11 @@ type half struct {
 }
 
 const (
-	known  = 1 << iota // where the stream stands
-	heard              // a segment of this side was seen
-	opened             // its SYN was seen
-	done               // it has ended: its FIN was reached
+	known   = 1 << iota // where the stream stands
+	heard               // a segment of this side was seen
+	opened              // its SYN was seen
+	done                // it has ended: its FIN was reached
+	guessed             // it was taken to begin with the data that were seen first
 )
 
 const (

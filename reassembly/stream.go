@@ -17,7 +17,7 @@ type work struct {
 	stranger   numbers
 	tunnels    Tunnels // of what is held
 	id         uint32  // of the conversation
-	listed     bool   // in Assembler.holes
+	listed     bool    // in Assembler.holes
 	prev, next *work
 }
 
@@ -159,7 +159,9 @@ func (a *Assembler) proved(c *conversation, d Direction, now capture.Time) {
 // something for it, that came in these tunnels.
 func (a *Assembler) parserOf(c *conversation, in Tunnels, at Origin) Parser {
 	if c.parser == nil {
-		c.parser = a.newParser(Start{Key: c.key, Client: c.opener, Handshake: c.handshake, Tunnels: in})
+		// Data that come before the other end's SYN may not be its first ones.
+		sure := c.handshake && !c.half[AtoB].is(guessed) && !c.half[BtoA].is(guessed)
+		c.parser = a.newParser(Start{Key: c.key, Client: c.opener, Handshake: sure, Tunnels: in})
 		if c.parser == nil {
 			c.parser = nobody{}
 		}
