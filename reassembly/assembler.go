@@ -30,6 +30,8 @@
 // met (Stats says so). Memory is bounded by Limits; an idle conversation costs
 // about 140 bytes and what its parser holds, a segment in order no allocation.
 //
+// The same conversation mirrored in two networks is one: see twin.
+//
 // It does not verify checksums, and does not know what a receiver's own rules
 // for overlapping data are.
 package reassembly
@@ -88,12 +90,10 @@ func (a *Assembler) Segment(s *Segment) {
 	a.stats.Segments++
 	hash := a.table.hash(&s.Key)
 	id, c := a.table.find(&s.Key, hash)
-	if c == nil {
-		if !begins(s) {
-			a.stats.Stray++
+	if c == nil || c.parser == nil {
+		if id, c = a.place(id, c, s, hash); c == nil {
 			return
 		}
-		id, c = a.create(s, hash)
 	} else if !a.admit(id, c, s) {
 		return
 	}
@@ -155,7 +155,7 @@ func (a *Assembler) acknowledge(id uint32, c *conversation, s *Segment) {
 		a.inferFIN(id, c, d)
 	}
 	if c.work != nil {
-		a.acknowledged(&c.work.dir[d], s.Ack, s.Origin.Time)
+		a.acknowledged(c, d, s.Ack, s.Origin.Time)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 // wire plays segments written as text into an Assembler:
 //
 //	> SA 100 300 "data"   flags, sequence and acknowledgement number, payload;
-//	                      options: cut=N, win=N, scale=N (the shift)
+//	                      options: cut=N, win=N, scale=N (the shift), vlan=N, id=N
+//	                      (of the overlay network)
 //	after 250ms           moves the clock; each segment moves it by 1 ms
 //	tick                  the packet clock at this time
 //	shutdown
@@ -70,7 +71,7 @@ func (w *wire) send(t *testing.T, mark, line string) {
 	if mark == "<" {
 		src, dst, from, to = dst, src, to, from
 	}
-	s.Key, s.Dir = reassembly.NewFlowKey(reassembly.Network{}, src, dst, from, to)
+	var net reassembly.Network
 	for i, f := range strings.Fields(line) {
 		key, value, _ := strings.Cut(f, "=")
 		n, err := strconv.ParseUint(value, 10, 32)
@@ -91,6 +92,10 @@ func (w *wire) send(t *testing.T, mark, line string) {
 			s.Seq = uint32(n)
 		case value == "" && i == 2:
 			s.Ack = uint32(n)
+		case key == "vlan":
+			net.VLAN[0] = uint16(n) + 1
+		case key == "id":
+			net.ID, net.Kind = uint32(n), uint8(reassembly.VXLAN)
 		case key == "cut":
 			s.Cut = uint32(n)
 		case key == "win":
@@ -104,6 +109,7 @@ func (w *wire) send(t *testing.T, mark, line string) {
 			t.Fatalf("%s: %v", line, err)
 		}
 	}
+	s.Key, s.Dir = reassembly.NewFlowKey(net, src, dst, from, to)
 	w.at.Order++
 	w.at.Number++
 	w.at.Time = w.now

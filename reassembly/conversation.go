@@ -15,8 +15,24 @@ type conversation struct {
 	// opener sent the first SYN, valid when handshake.
 	opener    Direction
 	handshake bool
-	reset     bool // closed by a reset: what was under way may still come
+	marks     marks
 }
+
+// marks of a conversation.
+type marks uint8
+
+const (
+	// wasReset: closed by a reset, so what was under way may still come.
+	wasReset marks = 1 << iota
+	// alias: no conversation, but another key of the one with the number prev.
+	alias
+	// aliased: there are aliases of it.
+	aliased
+	// crowded: it stands by the hash of its network, too (see table).
+	crowded
+)
+
+func (c *conversation) is(m marks) bool { return c.marks&m != 0 }
 
 // state is the list that a conversation is in: how it is to expire.
 type state uint8

@@ -107,8 +107,12 @@ func (a *Assembler) move(id uint32, c *conversation, to state) {
 
 // forget removes a conversation that is over.
 func (a *Assembler) forget(id uint32, c *conversation) {
+	hash := a.table.hash(&c.key)
+	if c.is(aliased) {
+		a.forgetAliases(id, c, hash)
+	}
 	a.table.unlink(&a.lists[c.state], id)
-	a.table.remove(id, a.table.hash(&c.key))
+	a.table.remove(id, hash)
 }
 
 // used is what is held of Limits.TotalBytes.
@@ -188,7 +192,7 @@ func (a *Assembler) finish(id uint32, c *conversation, d Direction, at Origin) {
 	if c.half[d.Reverse()].is(done) {
 		a.close(id, c, EndFIN)
 	} else if a.inferFIN(id, c, d.Reverse()); c.work != nil {
-		a.acknowledged(&c.work.dir[d.Reverse()], c.half[d.Reverse()].acked, at.Time)
+		a.acknowledged(c, d.Reverse(), c.half[d.Reverse()].acked, at.Time)
 	}
 }
 
@@ -243,6 +247,9 @@ func (a *Assembler) close(id uint32, c *conversation, why End) {
 		oneSided := !c.half[AtoB].is(heard) || !c.half[BtoA].is(heard)
 		if oneSided {
 			a.stats.OneSided++
+			if a.splitByVLAN(id, c) {
+				a.stats.Split++
+			}
 		}
 		if a.closed != nil {
 			a.closed(c.parser, oneSided)

@@ -16,12 +16,13 @@ type Addr [16]byte
 func (a Addr) IP() netip.Addr { return netip.AddrFrom16(a).Unmap() }
 
 // Network is what separates equal addresses from each other: which VLAN, and
-// (with tunnels) which overlay network. Never what differs by direction.
+// which overlay network. Never what differs by direction.
 type Network struct {
-	// VLAN holds the outer and the inner VLAN id plus one; 0 is untagged.
+	// VLAN holds the outer and the inner VLAN id plus one of the innermost
+	// frame; 0 is untagged.
 	VLAN [2]uint16
-	// ID is the innermost overlay's network (VNI or GRE key) and Kind tells
-	// the overlay it is of; 0 is none.
+	// ID is the innermost overlay's network (VNI, virtual subnet or GRE key)
+	// and Kind tells the Tunnel that it is of; 0 is none.
 	ID   uint32
 	Kind uint8
 }
@@ -86,7 +87,8 @@ func (k *FlowKey) Sender(d Direction) netip.AddrPort {
 func (k *FlowKey) Receiver(d Direction) netip.AddrPort { return k.Sender(d.Reverse()) }
 
 // Hash spreads flows over shards: symmetric by construction of the key, and
-// with a fixed seed, so that a run can be repeated.
+// with a fixed seed, so that a run can be repeated. The network is left out,
+// so that a conversation that was mirrored in two of them comes to one shard.
 func (k *FlowKey) Hash() uint32 {
 	h := uint64(0x9e3779b97f4a7c15)
 	mix := func(v uint64) {
@@ -97,8 +99,7 @@ func (k *FlowKey) Hash() uint32 {
 	mix(be64(k.AddrA[:8]) ^ be64(k.AddrB[:8])<<1)
 	mix(be64(k.AddrA[8:]))
 	mix(be64(k.AddrB[8:]))
-	mix(uint64(k.PortA)<<48 | uint64(k.PortB)<<32 | uint64(k.Net.ID))
-	mix(uint64(k.Net.VLAN[0])<<32 | uint64(k.Net.VLAN[1])<<16 | uint64(k.Net.Kind))
+	mix(uint64(k.PortA)<<16 | uint64(k.PortB))
 	return uint32(h ^ h>>29)
 }
 

@@ -13,8 +13,10 @@ func begins(s *Segment) bool {
 
 // create makes a new conversation of a segment that begins one.
 func (a *Assembler) create(s *Segment, hash uint32) (uint32, *conversation) {
-	a.makeRoom(s.Origin)
 	id, c := a.table.add(&s.Key, hash)
+	if c.is(crowded) {
+		a.stats.Crowded++
+	}
 	a.start(id, c, s)
 	return id, c
 }
@@ -26,7 +28,7 @@ func (a *Assembler) restart(id uint32, c *conversation, s *Segment) {
 		a.end(id, c, EndReuse, s.Origin)
 	}
 	a.table.unlink(&a.lists[c.state], id)
-	*c = conversation{key: c.key}
+	*c = conversation{key: c.key, marks: c.marks & (aliased | crowded)}
 	a.start(id, c, s)
 }
 
@@ -107,7 +109,7 @@ func (c *conversation) remembers(s *Segment) bool {
 		return me.is(opened) && s.Seq == me.isn
 	case !me.is(known):
 		return s.Flags&ACK != 0 && peer.near(s.Ack)
-	case c.reset: // what was on its way may still come
+	case c.is(wasReset): // what was on its way may still come
 		return me.near(s.Seq)
 	}
 	return me.near(s.Seq) && diff(s.Seq+s.length(), me.next) <= 0
@@ -238,5 +240,5 @@ func (a *Assembler) reset(id uint32, c *conversation, s *Segment) {
 		return
 	}
 	a.end(id, c, EndReset, s.Origin)
-	c.reset = true
+	c.marks |= wasReset
 }

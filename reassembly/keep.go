@@ -97,6 +97,9 @@ func (a *Assembler) keepBack(id uint32, c *conversation, s *Segment, b []byte) {
 		st.keep = k
 		a.kept += keepBytes
 	}
+	if diff(c.half[s.Dir].acked, k.seq+uint32(k.n)) >= 0 {
+		k.seq, k.n = seq, 0
+	}
 	if seq == k.seq+uint32(k.n) {
 		k.n += copy(k.data[k.n:], b)
 	}

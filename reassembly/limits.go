@@ -90,11 +90,19 @@ type Stats struct {
 	// FIN of both sides under EndFIN. HalfOpen ended without a byte.
 	Ended    [Ends]uint64
 	HalfOpen uint64
+	// Mirrored conversations were captured in more than one network, and of
+	// Halved ones the directions in different networks; they are put together,
+	// and Copies are the segments that came from a network other than the
+	// first. Split conversations are one-sided, and in another VLAN there is one
+	// between the same ends that has the other side. Crowded ones are not
+	// compared with those of other networks, because there are too many.
+	Mirrored, Halved, Copies, Split, Crowded uint64
 	// Evicted conversations: EvictedClosed were over, EvictedHalfOpen had no
 	// data, EvictedIdle had been quiet, EvictedActive had not.
 	EvictedClosed, EvictedHalfOpen, EvictedIdle, EvictedActive uint64
 
-	// Known conversations at this time (those over included), and bytes held of
+	// Known conversations at this time (those over and the further networks of
+	// mirrored ones included), and bytes held of
 	// what came out of order and of what was not acknowledged yet.
 	Known, Buffered, Kept int
 }

@@ -125,7 +125,8 @@ func (st *stream) ripe(t capture.Time) bool {
 }
 
 // acknowledged notes that the receiver has everything before ack.
-func (a *Assembler) acknowledged(st *stream, ack uint32, now capture.Time) {
+func (a *Assembler) acknowledged(c *conversation, d Direction, ack uint32, now capture.Time) {
+	st := &c.work.dir[d]
 	for ; st.covered < len(st.pieces) && diff(ack, st.pieces[st.covered].seq) >= 0; st.covered++ {
 		p := st.pieces[st.covered]
 		if !p.acked || p.ackedAt > now {
@@ -135,7 +136,9 @@ func (a *Assembler) acknowledged(st *stream, ack uint32, now capture.Time) {
 	if st.proven && diff(ack, st.sent) >= 0 && (!st.sentAcked || st.ackedAt > now) {
 		st.sentAcked, st.ackedAt = true, now
 	}
-	if k := st.keep; k != nil && diff(ack, k.seq+uint32(k.n)) >= 0 {
+	// In mid-stream, only the bytes tell that a segment from another network is
+	// a copy (see twin).
+	if k := st.keep; k != nil && c.handshake && diff(ack, k.seq+uint32(k.n)) >= 0 {
 		a.letGo(st)
 	}
 }
@@ -152,7 +155,7 @@ func (a *Assembler) proved(c *conversation, d Direction, now capture.Time) {
 	if !c.half[d.Reverse()].is(heard) && !st.sentAcked {
 		st.sentAcked, st.ackedAt = true, now.Add((patience-1)*a.limits.HoleAfter)
 	}
-	a.acknowledged(st, c.half[d].acked, now)
+	a.acknowledged(c, d, c.half[d].acked, now)
 }
 
 // parserOf gives the conversation's parser, which is made when there is

@@ -3,6 +3,7 @@ package reassembly
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // table finds conversations by key. The conversations lie in pages, so that
@@ -17,8 +18,10 @@ type table struct {
 	pages []*[pageSize]conversation
 	free  uint32 // first of the unused conversations, linked by next
 	count int
-	slots []uint64 // hash<<32 | number, 0 is empty
-	seed  [3]uint64
+	// crowded is how many of them stand by the hash of their network, too.
+	crowded int
+	slots   []uint64 // hash<<32 | number, 0 is empty
+	seed    [3]uint64
 }
 
 const (
@@ -39,13 +42,18 @@ func (t *table) at(id uint32) *conversation {
 	return &t.pages[(id-1)>>pageBits][(id-1)&(pageSize-1)]
 }
 
+// hash is that of the ends. Conversations between the same ends in different
+// networks stand together, up to maxNetworks of them; spread gives the hash of
+// those beyond, of which an attacker could make many.
 func (t *table) hash(k *FlowKey) uint32 {
-	net := uint64(k.Net.VLAN[0])<<48 | uint64(k.Net.VLAN[1])<<32 | uint64(k.Net.ID)
-	ports := uint64(k.PortA)<<48 | uint64(k.PortB)<<32 | uint64(k.Net.Kind)
 	h := mix(be64(k.AddrA[:8])^t.seed[0], be64(k.AddrA[8:])^t.seed[1])
 	h = mix(be64(k.AddrB[:8])^h, be64(k.AddrB[8:])^t.seed[2])
-	h = mix(net^h, ports^t.seed[0])
-	return uint32(h)
+	return uint32(mix(h, uint64(k.PortA)<<16^uint64(k.PortB)^t.seed[0]))
+}
+
+func (t *table) spread(hash uint32, n *Network) uint32 {
+	return uint32(mix(uint64(n.VLAN[0])<<48^uint64(n.VLAN[1])<<32^uint64(n.ID)^t.seed[1],
+		uint64(n.Kind)<<32^uint64(hash)^t.seed[2]))
 }
 
 func mix(a, b uint64) uint64 {
@@ -53,14 +61,22 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-func (k *FlowKey) equal(o *FlowKey) bool {
+func (k *FlowKey) sameEnds(o *FlowKey) bool {
 	return be64(k.AddrA[8:]) == be64(o.AddrA[8:]) && be64(k.AddrB[8:]) == be64(o.AddrB[8:]) &&
 		k.PortA == o.PortA && k.PortB == o.PortB &&
-		be64(k.AddrA[:8]) == be64(o.AddrA[:8]) && be64(k.AddrB[:8]) == be64(o.AddrB[:8]) &&
-		k.Net == o.Net
+		be64(k.AddrA[:8]) == be64(o.AddrA[:8]) && be64(k.AddrB[:8]) == be64(o.AddrB[:8])
 }
 
+// find looks for a key, of which hash is given. What it finds may be an alias.
 func (t *table) find(k *FlowKey, hash uint32) (uint32, *conversation) {
+	id, c := t.probe(k, hash)
+	if c == nil && t.crowded > 0 {
+		return t.probe(k, t.spread(hash, &k.Net))
+	}
+	return id, c
+}
+
+func (t *table) probe(k *FlowKey, hash uint32) (uint32, *conversation) {
 	mask := uint32(len(t.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		s := t.slots[i]
@@ -68,11 +84,29 @@ func (t *table) find(k *FlowKey, hash uint32) (uint32, *conversation) {
 			return 0, nil
 		}
 		if uint32(s>>32) == hash {
-			if c := t.at(uint32(s)); c.key.equal(k) {
+			if c := t.at(uint32(s)); c.key.sameEnds(k) && c.key.Net == k.Net {
 				return uint32(s), c
 			}
 		}
 	}
+}
+
+// maxNetworks is how many conversations between the same ends stand together,
+// aliases included.
+const maxNetworks = 8
+
+// together appends those between the ends of a key, in whatever network, in
+// the order of their numbers.
+func (t *table) together(k *FlowKey, hash uint32, ids []uint32) []uint32 {
+	mask := uint32(len(t.slots) - 1)
+	for i := hash & mask; t.slots[i] != 0; i = (i + 1) & mask {
+		id := uint32(t.slots[i])
+		if c := t.at(id); uint32(t.slots[i]>>32) == hash && !c.is(crowded) && c.key.sameEnds(k) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // add takes in a key that is not there yet.
@@ -89,10 +123,17 @@ func (t *table) add(k *FlowKey, hash uint32) (uint32, *conversation) {
 	if t.count*4 > len(t.slots)*3 {
 		t.grow()
 	}
+	var room [maxNetworks]uint32
+	full := len(t.together(k, hash, room[:0])) == maxNetworks
 	id := t.free
 	c := t.at(id)
 	t.free = c.next
 	*c = conversation{key: *k}
+	if full {
+		c.marks = crowded
+		t.crowded++
+		hash = t.spread(hash, &k.Net)
+	}
 	t.put(uint64(hash)<<32 | uint64(id))
 	return id, c
 }
@@ -116,9 +157,13 @@ func (t *table) grow() {
 	}
 }
 
-// remove takes out a conversation that is there.
+// remove takes out a conversation that is there; hash is that of its ends.
 func (t *table) remove(id, hash uint32) {
 	c := t.at(id)
+	if c.is(crowded) {
+		t.crowded--
+		hash = t.spread(hash, &c.key.Net)
+	}
 	mask := uint32(len(t.slots) - 1)
 	i := hash & mask
 	for uint32(t.slots[i]) != id {
