@@ -48,14 +48,17 @@ type Detector struct {
 	// comes back from Pass.State. It must be bounded (window.Cache is); with a
 	// method Evicted() uint64 it tells how often the bound was met.
 	State func(o Values) any
-	// Exchange looks at one exchange. x is p's. It may be nil where Token is
-	// there.
+	// Exchange looks at one exchange. x is p's. It may be nil where Token or
+	// Handshake is there.
 	Exchange func(p *Pass, x *exchange.Exchange)
 	// Token looks at a JSON Web Token that the request presents (Pass.Tokens)
 	// or that the server issues (Pass.IssuedTokens), whatever Needs says. A
 	// token of which it reported nothing it is shown again when the token comes
 	// to another host or place, has another outcome, or after Reshow.
 	Token func(p *Pass, c *credential.Credential, issued bool)
+	// Handshake looks at one handshake of TLS, whatever Needs says. h is p's;
+	// of an exchange and of who acted in it the Pass knows nothing.
+	Handshake func(p *Pass, h *exchange.Handshake)
 	// Windows are the sliding windows that the detector asks; Pass.Observe
 	// feeds them.
 	Windows []Window
@@ -175,8 +178,8 @@ func (d *Detector) Validate() error {
 		return missing("no OWASP reference")
 	case len(d.CWE) == 0:
 		return missing("no CWE reference")
-	case d.Exchange == nil && d.Token == nil:
-		return missing("neither Exchange nor Token function")
+	case d.Exchange == nil && d.Token == nil && d.Handshake == nil:
+		return missing("no function Exchange, Token or Handshake")
 	case d.Exchange != nil && d.Needs == 0:
 		return missing("Needs is empty: Exchange would never be called")
 	}

@@ -51,7 +51,7 @@ type Options struct {
 
 // Stats count what the engine did.
 type Stats struct {
-	Exchanges, Logins uint64
+	Exchanges, Logins, Handshakes uint64
 	// Findings that were told, and Versions of them; Open and Held as of now: a held
 	// finding waits for a verdict.
 	Findings, Versions uint64
@@ -204,8 +204,12 @@ func (r *running) configure(settings Values) error {
 	return nil
 }
 
-// Exchange takes the next exchange.
+// Exchange takes the next exchange, or handshake.
 func (e *Engine) Exchange(ins *Inspection) {
+	if ins.Handshake != nil {
+		e.handshake(ins)
+		return
+	}
 	e.stats.Exchanges++
 	x := ins.Exchange
 	p := &e.pass
@@ -256,6 +260,20 @@ func (e *Engine) Exchange(ins *Inspection) {
 	if n := e.endpoints.Stats().Collapsed; n != e.collapsed {
 		e.collapsed = n
 		e.reindex()
+	}
+}
+
+// handshake takes a handshake: no endpoint learns from it.
+func (e *Engine) handshake(ins *Inspection) {
+	e.stats.Handshakes++
+	p := &e.pass
+	*p = Pass{engine: e, ins: ins, endpoint: e.endpoints.None()}
+	e.suspect = false
+	for _, d := range e.running {
+		if d.Handshake != nil {
+			p.detector = d
+			d.Handshake(p, ins.Handshake)
+		}
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 // Inspection is an exchange with all that it shows by itself, without knowing
 // any other: what a shard makes of it before the engine sees it. It does not
 // change afterwards.
+//
+// One of a handshake of TLS has it in Handshake, and an Exchange that says who
+// spoke to whom and when, and nothing else.
 type Inspection struct {
-	Exchange *exchange.Exchange
+	Exchange  *exchange.Exchange
+	Handshake *exchange.Handshake
 	// Found holds the credentials of the request and of the response.
 	Found credential.Found
 	// Has is what the exchange offers to the detectors' Needs.

@@ -91,6 +91,19 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	return ins
 }
 
+// InspectHandshake does the same for a handshake.
+func (n *Inspector) InspectHandshake(h *exchange.Handshake) *Inspection {
+	return &Inspection{
+		Handshake: h,
+		Exchange: &exchange.Exchange{
+			Order: h.Order, Origin: h.Origin, End: h.End, Client: h.Client, Server: h.Server, Net: h.Net, Tunnels: h.Tunnels,
+			Flags: exchange.Unpaired,
+		},
+		Host:   strings.ToLower(h.ClientHello.ServerName),
+		Client: h.Client.Addr(),
+	}
+}
+
 // hidePrincipals puts an account's keyed hash in the place of its name,
 // everywhere behind this point.
 func (n *Inspector) hidePrincipals(f *credential.Found) {

@@ -185,8 +185,11 @@ func judged(t *testing.T, packets []reassemblytest.Packet) judgement {
 	_, err = pipeline.Run(context.Background(), pipeline.Options[*detect.Inspection]{
 		Sources: []capture.Source{&memory{packets: packets}}, Shards: 1,
 		NewStreams: pipeline.StreamsOf(pipeline.Limits{}),
-		NewInspect: func() func(*exchange.Exchange) *detect.Inspection { return detect.NewInspector(options).Inspect },
-		Take:       engine.Exchange,
+		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
+			n := detect.NewInspector(options)
+			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake}
+		},
+		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {
 			engine.Mark(m.Clock)
 			if m.Last {

@@ -58,11 +58,9 @@ func (p *program) printSeen(ctx context.Context, s config.Settings, source captu
 		settings: s, sources: []capture.Source{source},
 		coverage: func(stats *pipeline.Stats) error { return p.printCoverage(s.Format, stats) },
 	}, pipeline.Options[struct{}]{
-		NewInspect: func() func(*exchange.Exchange) struct{} {
-			return func(*exchange.Exchange) struct{} { return struct{}{} }
-		},
-		Take: func(struct{}) {},
-		Mark: func(pipeline.Mark) error { return nil },
+		NewInspect: func() pipeline.Inspect[struct{}] { return pipeline.Inspect[struct{}]{} },
+		Take:       func(struct{}) {},
+		Mark:       func(pipeline.Mark) error { return nil },
 	})
 }
 
@@ -73,7 +71,7 @@ func (p *program) printExchanges(ctx context.Context, s config.Settings, source 
 	var names inputNames
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
 	return runPipeline(ctx, p, task{settings: s, sources: []capture.Source{source}}, pipeline.Options[rebuilt]{
-		NewInspect: func() func(*exchange.Exchange) rebuilt { return newMasker().rebuilt },
+		NewInspect: func() pipeline.Inspect[rebuilt] { return pipeline.Inspect[rebuilt]{Exchange: newMasker().rebuilt} },
 		Take: func(r rebuilt) {
 			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))
 			out.Write(buffer) // the error stays with out until Mark

@@ -17,7 +17,6 @@ import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/rules"
-	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/store"
 )
 
@@ -54,8 +53,9 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		c.engine(engine.Stats())
 		c.findings(&f)
 	}}, pipeline.Options[*detect.Inspection]{
-		NewInspect: func() func(*exchange.Exchange) *detect.Inspection {
-			return detect.NewInspector(options).Inspect
+		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
+			n := detect.NewInspector(options)
+			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake}
 		},
 		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {

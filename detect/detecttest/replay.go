@@ -15,6 +15,7 @@ import (
 	"github.com/authtap/authtap/reassembly/http1"
 	"github.com/authtap/authtap/reassembly/identify"
 	"github.com/authtap/authtap/reassembly/reassemblytest"
+	"github.com/authtap/authtap/reassembly/tlswire"
 )
 
 // secrets are read once: making them takes a while.
@@ -58,7 +59,12 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 		engine.Exchange(inspector.Inspect(x))
 	}
 	shard := http1.NewShard(http1.Limits{}, emit)
-	table := identify.New(identify.Limits{}, shard.Protocol())
+	tls := tlswire.NewShard(tlswire.Limits{}, func(h *exchange.Handshake) {
+		h.Order = order
+		order.Index++
+		engine.Exchange(inspector.InspectHandshake(h))
+	}, nil)
+	table := identify.New(identify.Limits{}, shard.Protocol(), tls.Protocol(), tls.Plain())
 	assembler := reassembly.New(reassembly.Limits{}, table.New)
 
 	var (

@@ -25,6 +25,8 @@ type Handshake struct {
 	// Client sent the ClientHello, Server answered.
 	Client, Server netip.AddrPort
 	Net            reassembly.Network
+	// Tunnels are those that the conversation came in.
+	Tunnels reassembly.Tunnels
 
 	// StartTLS is the protocol in which the connection began and asked for TLS
 	// ("smtp", "postgres"), "" where TLS was spoken from the start.

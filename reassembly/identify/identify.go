@@ -314,7 +314,7 @@ type Seen struct {
 	Server netip.AddrPort
 	// Bytes of both directions that were handed on, and Missing ones.
 	Bytes, Missing uint64
-	// TLS: it was encrypted, and stayed so.
+	// TLS: it was encrypted, and stayed so, in the opinion of its parser.
 	TLS bool
 }
 
@@ -324,6 +324,10 @@ func SeenOf(p reassembly.Parser) Seen {
 	c, ok := p.(*conn)
 	if !ok {
 		return Seen{}
+	}
+	tls := c.tls
+	if o, ok := c.parser.(interface{ Opaque() bool }); ok {
+		tls = o.Opaque()
 	}
 	client := reassembly.AtoB
 	if k := &c.start.Key; c.start.Handshake {
@@ -336,7 +340,7 @@ func SeenOf(p reassembly.Parser) Seen {
 			client = d
 		}
 	}
-	return Seen{Server: c.start.Key.Receiver(client), Bytes: c.bytes, Missing: c.gap, TLS: c.tls}
+	return Seen{Server: c.start.Key.Receiver(client), Bytes: c.bytes, Missing: c.gap, TLS: tls}
 }
 
 // rest is a conversation as seen by its parser: what is fed to it is of

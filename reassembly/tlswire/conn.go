@@ -21,11 +21,18 @@ type flags uint8
 const (
 	rolesKnown flags = 1 << iota
 	foreign          // the server does not speak TLS: rest gets everything
+	opened           // somebody opens it
 	ended            // shifted by direction: nothing comes any more
 	_                // the other direction's
 )
 
 func (c *conn) is(f flags) bool { return c.flags&f != 0 }
+
+// Client gives the direction of the client, where that is known.
+func (c *conn) Client() (reassembly.Direction, bool) { return c.client, c.is(rolesKnown) }
+
+// Opaque reports whether what was encrypted stayed so.
+func (c *conn) Opaque() bool { return !c.is(opened | foreign) }
 
 // live is what a conversation has while its records are read.
 type live struct {
@@ -218,6 +225,7 @@ func (c *conn) give(h *half, d reassembly.Direction, body []byte, at reassembly.
 		c.opener.End(reassembly.AtoB, reassembly.EndShutdown, at)
 		c.opener.End(reassembly.BtoA, reassembly.EndShutdown, at)
 		c.opener = nil
+		c.flags &^= opened
 		c.rid()
 	}
 }

@@ -403,6 +403,7 @@ func (c *conn) over(at reassembly.Origin, how exchange.Outcome) {
 		x.Outcome, x.StartTLS = how, l.behind.String()
 		x.Order.Packet, x.End = at.Order, at.Time
 		x.Client, x.Server, x.Net = c.start.Key.Sender(c.client), c.start.Key.Receiver(c.client), c.start.Key.Net
+		x.Tunnels = c.start.Tunnels
 		from := c.client
 		if !x.ClientHello.Present {
 			from = from.Reverse()

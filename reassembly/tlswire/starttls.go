@@ -119,9 +119,9 @@ func LikePlain(b []byte) identify.Confidence {
 type plain struct {
 	shard *Shard
 	start *reassembly.Start
-	tls   reassembly.Parser // once it did
-	over  bool              // nothing is looked at any more
-	mysql bool              // the server greeted so
+	tls   *conn // once it did
+	over  bool  // nothing is looked at any more
+	mysql bool  // the server greeted so
 	seen  int
 	half  [2]plainHalf
 }
@@ -139,6 +139,17 @@ func (s *Shard) newPlain(start *reassembly.Start, _ reassembly.Parser) reassembl
 	s.stats.StartTLS.Watched++
 	return &plain{shard: s, start: start}
 }
+
+// Client gives the direction of the client, once there is TLS.
+func (p *plain) Client() (reassembly.Direction, bool) {
+	if p.tls == nil {
+		return 0, false
+	}
+	return p.tls.Client()
+}
+
+// Opaque reports whether there is TLS that stayed encrypted.
+func (p *plain) Opaque() bool { return p.tls != nil && p.tls.Opaque() }
 
 // Feed looks for the request for TLS, and for the ClientHello behind it.
 func (p *plain) Feed(k *reassembly.Chunk) {

@@ -108,7 +108,9 @@ func (s *Shard) New(start *reassembly.Start, rest reassembly.Parser) reassembly.
 	}
 	c := &conn{shard: s, start: start, rest: rest, live: s.newLive()}
 	if s.open != nil {
-		c.opener = s.open(start)
+		if c.opener = s.open(start); c.opener != nil {
+			c.flags |= opened
+		}
 	}
 	return c
 }

@@ -39,7 +39,21 @@ import (
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// Options say what to run. R is what a shard makes of an exchange.
+// Emit takes what the parsers of a shard rebuilt, on the shard's goroutine.
+type Emit struct {
+	Exchange  func(*exchange.Exchange)
+	Handshake func(*exchange.Handshake)
+}
+
+// Inspect makes results of what was rebuilt. Where a function is nil, nobody
+// wants that.
+type Inspect[R any] struct {
+	Exchange  func(*exchange.Exchange) R
+	Handshake func(*exchange.Handshake) R
+}
+
+// Options say what to run. R is what a shard makes of an exchange or a
+// handshake.
 type Options[R any] struct {
 	// Sources are at least one; each is read by a goroutine of its own. All of
 	// them name the same inputs.
@@ -52,11 +66,10 @@ type Options[R any] struct {
 	Filter func(*reassembly.FlowKey) bool
 	// Shards is at least 1.
 	Shards int
-	// NewStreams makes what a shard reassembles and parses with; it is to call
-	// emit for each exchange, on the shard's goroutine.
-	NewStreams func(emit func(*exchange.Exchange)) Streams
-	// NewInspect makes the function that a shard calls for each exchange.
-	NewInspect func() func(*exchange.Exchange) R
+	// NewStreams makes what a shard reassembles and parses with.
+	NewStreams func(Emit) Streams
+	// NewInspect makes the functions that a shard calls.
+	NewInspect func() Inspect[R]
 	// Take is called by the correlator for each result, in order, and Mark
 	// behind all that came before a mark. An error of Mark ends the run.
 	Take func(R)

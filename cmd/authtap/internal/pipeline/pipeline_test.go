@@ -145,19 +145,19 @@ func run(packets []capture.Packet, shards int, change func(*pipeline.Options[str
 	opt := pipeline.Options[string]{
 		Sources: []capture.Source{&source{packets: packets}},
 		Shards:  shards,
-		NewStreams: func(emit func(*exchange.Exchange)) pipeline.Streams {
+		NewStreams: func(emit pipeline.Emit) pipeline.Streams {
 			s := new(streams)
 			s.emit = func(x *exchange.Exchange) {
 				x.Server = netip.AddrPortFrom(x.Client.Addr(), 80)
 				s.table.Exchange(x)
-				emit(x)
+				emit.Exchange(x)
 			}
 			return s
 		},
-		NewInspect: func() func(*exchange.Exchange) string {
-			return func(x *exchange.Exchange) string {
+		NewInspect: func() pipeline.Inspect[string] {
+			return pipeline.Inspect[string]{Exchange: func(x *exchange.Exchange) string {
 				return fmt.Sprintf("%d.%x %v %d", x.Order.Packet, x.Order.Index, x.Client, len(x.Request.Body.Bytes))
-			}
+			}}
 		},
 		Take: func(s string) { lines = append(lines, s) },
 		Mark: func(m pipeline.Mark) error {
@@ -278,9 +278,9 @@ func TestInterrupted(t *testing.T) {
 	s := &source{packets: []capture.Packet{{Data: tcp(1, 1), Time: 5}}, endless: true}
 	stats, err := pipeline.Run(ctx, pipeline.Options[string]{
 		Sources: []capture.Source{s}, Live: true, Shards: 2,
-		NewStreams: func(emit func(*exchange.Exchange)) pipeline.Streams { return &streams{emit: emit} },
-		NewInspect: func() func(*exchange.Exchange) string {
-			return func(x *exchange.Exchange) string { return x.Client.String() }
+		NewStreams: func(emit pipeline.Emit) pipeline.Streams { return &streams{emit: emit.Exchange} },
+		NewInspect: func() pipeline.Inspect[string] {
+			return pipeline.Inspect[string]{Exchange: func(x *exchange.Exchange) string { return x.Client.String() }}
 		},
 		Take:   func(s string) { taken = append(taken, s) },
 		Mark:   func(m pipeline.Mark) error { return nil },
@@ -333,8 +333,8 @@ func BenchmarkRounds(b *testing.B) {
 			for b.Loop() {
 				_, err := pipeline.Run(b.Context(), pipeline.Options[int]{
 					Sources: []capture.Source{&source{packets: packets}}, Shards: shards,
-					NewStreams: func(func(*exchange.Exchange)) pipeline.Streams { return idle{} },
-					NewInspect: func() func(*exchange.Exchange) int { return nil },
+					NewStreams: func(pipeline.Emit) pipeline.Streams { return idle{} },
+					NewInspect: func() pipeline.Inspect[int] { return pipeline.Inspect[int]{} },
 					Mark:       func(pipeline.Mark) error { return nil },
 				})
 				if err != nil {

@@ -22,15 +22,29 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		inspect = opt.NewInspect()
 		count   uint64
 	)
-	streams := opt.NewStreams(func(x *exchange.Exchange) {
+	order := func(began reassembly.Origin) reassembly.Order {
 		if timers {
-			at.Index = timed | x.Origin.Order
+			at.Index = timed | began.Order
 		}
-		x.Order = at
+		o := at
 		at.Index++
-		count++
-		p.results = append(p.results, result[R]{x.Order, inspect(x)})
-		x.Request.Body.Bytes, x.Response.Body.Bytes = nil, nil // they were lent
+		return o
+	}
+	streams := opt.NewStreams(Emit{
+		Exchange: func(x *exchange.Exchange) {
+			count++
+			if inspect.Exchange != nil {
+				x.Order = order(x.Origin)
+				p.results = append(p.results, result[R]{x.Order, inspect.Exchange(x)})
+			}
+			x.Request.Body.Bytes, x.Response.Body.Bytes = nil, nil // they were lent
+		},
+		Handshake: func(h *exchange.Handshake) {
+			if inspect.Handshake != nil {
+				h.Order = order(h.Origin)
+				p.results = append(p.results, result[R]{h.Order, inspect.Handshake(h)})
+			}
+		},
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false
