@@ -603,6 +603,12 @@ func TestEnding(t *testing.T) {
 			after 1s
 			tick
 			`, with("> fin", "< fin"), func(s *reassembly.Stats) bool { return s.Ended[reassembly.EndFIN] == 1 }},
+		{"what seemed to be the other FIN was a byte", exchange + `
+			> FA 105 305
+			> A 106 306
+			> A 106 307
+			shutdown
+			`, with("> fin", "< gap 2", "< shutdown"), nil},
 		{"FIN acknowledged before it is seen", exchange + `
 			> FA 105 305
 			> A 106 306

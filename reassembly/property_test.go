@@ -207,7 +207,15 @@ func damaged(t interface{ Fatalf(string, ...any) }, n func(int) int) {
 	k := newTalk(n, n(4) > 0, n(2) == 0)
 	all := k.segments
 	k.segments = nil
-	for _, s := range all {
+	hidden := n(12) // 0 and 1: a mirror of the other direction alone
+	late := 0
+	if n(8) == 0 {
+		late = n(len(all) + 1)
+	}
+	for _, s := range all[late:] {
+		if int(s.Dir) == hidden {
+			continue
+		}
 		switch n(10) {
 		case 0: // lost
 			continue
@@ -232,14 +240,32 @@ func damaged(t interface{ Fatalf(string, ...any) }, n func(int) int) {
 	}
 	h, stats := hear(t, k, l)
 	for d := range 2 {
-		seen := -1
+		seen, acked, first := -1, -1, -1
+		begun := false
 		for _, s := range k.segments {
-			if s.Dir == reassembly.Direction(d) && len(s.Payload)+int(s.Cut) > 0 {
-				seen = max(seen, int(s.Seq-k.isn[d]-1)+len(s.Payload)+int(s.Cut))
+			if begun = begun || s.Flags&reassembly.SYN != 0 || len(s.Payload)+int(s.Cut) > 0; !begun {
+				continue // of no conversation that is known
+			}
+			at := int(int32(s.Seq - k.isn[d] - 1))
+			switch {
+			case s.Dir != reassembly.Direction(d):
+				if ack := int(int32(s.Ack - k.isn[d] - 1)); s.Flags&reassembly.ACK != 0 && ack >= 0 {
+					acked = max(acked, ack)
+					if first < 0 {
+						first = ack
+					}
+				}
+			case len(s.Payload)+int(s.Cut) > 0:
+				seen = max(seen, at+len(s.Payload)+int(s.Cut))
 			}
 		}
-		if h.start[d] >= 0 && h.pos[d] < seen {
-			t.Fatalf("direction %d ends at %d, but was seen up to %d (%+v)", d, h.pos[d], seen, stats)
+		// One number may be that of a FIN, and what stands before the first
+		// number that was heard of was before the capture.
+		if h.start[d] >= 0 && (h.pos[d] < seen || h.pos[d] < acked-1) {
+			t.Fatalf("direction %d ends at %d, but was seen up to %d and acknowledged up to %d (%+v)", d, h.pos[d], seen, acked, stats)
+		}
+		if h.start[d] < 0 && h.start[1-d] >= 0 && acked-first > 1 {
+			t.Fatalf("direction %d: nothing, but %d bytes are acknowledged (%+v)", d, acked-first, stats)
 		}
 	}
 }

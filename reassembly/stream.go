@@ -434,6 +434,9 @@ func (a *Assembler) flush(c *conversation, d Direction, at Origin) {
 			}
 			a.pop(c, d, at)
 		}
+		if st.fin == finInferred && diff(me.acked, st.sent) > 1 {
+			st.fin, st.proven = noFIN, false // it was a byte
+		}
 		if n := diff(st.sent, me.next); st.proven && n >= 0 {
 			if n > 0 {
 				a.stats.HolesEnd++
