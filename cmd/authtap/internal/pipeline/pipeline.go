@@ -1,31 +1,28 @@
 // Package pipeline moves packets through the program: it wires sources to the
 // shards, the shards to the correlator, and ends all of them in order.
 //
-//	source ──rounds──▶ sequence ──▶ shard 0..n-1 ──▶ correlator
-//	   ▲                                                 │
-//	   └────────────────── empty rounds ─────────────────┘
+//	source ──rounds──▶ shard 0..n-1 ──▶ correlator
+//	   ▲                                    │
+//	   └──────────── empty rounds ──────────┘
 //
-// A source's goroutine reads and decodes packets and puts their segments,
+// The source's goroutine reads and decodes packets and puts their segments,
 // payload copied, into a round: a batch for each shard, ended for all of them
-// by the same mark. The sequence numbers the rounds and hands each to all
-// shards. A shard's goroutine owns conversations and parsers and leaves in the
-// round what came of its batch. The correlator's goroutine takes the rounds as
-// they were numbered and each round's results in the order (packet, index), so
-// that nothing behind it sees how many shards there are. Then the round goes
-// back to a source.
+// by the same mark. A shard's goroutine owns conversations and parsers and
+// leaves in the round what came of its batch. The correlator's goroutine takes
+// the rounds as they were made and each round's results in the order (packet,
+// index), so that nothing behind it sees how many shards there are. Then the
+// round goes back to the source.
 //
-// With one source, rounds and marks stand where the packets' own times say.
-// Several sources (the rings of a live capture) each fill rounds of their own,
-// which come in the order in which they end: the two directions of a
-// conversation may come through different ones, by no more than MaxDelay and
-// what waits in the kernel out of step.
+// Several sources (the rings of a live capture) are read and decoded by a
+// goroutine each, and one more puts their segments into rounds, merged by time.
+// Packets are numbered there.
 //
-// Contract: memory is bounded by the number of rounds and their size, besides
-// what shards and correlator keep. Everything waits for everything: a source
-// waits for an empty round, and a live one loses packets in the kernel
-// meanwhile, which it counts. Run returns when all goroutines have ended.
-// Packet time alone decides what happens; rounds end at places that the packets
-// decide, but for live sources.
+// Contract: memory is bounded by the number of rounds, and of batches a source
+// where there are several, and by their size, besides what shards and
+// correlator keep. Everything waits for everything: a source waits for an empty
+// round, and a live one loses packets in the kernel meanwhile, which it counts.
+// Run returns when all goroutines have ended. Packet time alone decides what
+// happens; rounds end at places that the packets decide, but for live sources.
 package pipeline
 
 import (
@@ -36,6 +33,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/coverage"
+	"github.com/authtap/authtap/reassembly/decode"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -55,9 +53,11 @@ type Inspect[R any] struct {
 // Options say what to run. R is what a shard makes of an exchange or a
 // handshake.
 type Options[R any] struct {
-	// Sources are at least one; each is read by a goroutine of its own. All of
-	// them name the same inputs.
+	// Sources are at least one; all of them name the same inputs. Several are to
+	// say capture.ErrQuiet soon where they have nothing: the others wait for it.
 	Sources []capture.Source
+	// Decode says what the decoder of each source does.
+	Decode decode.Options
 	// Live makes rounds end early, so that nothing waits longer than
 	// MaxDelay of packet time for others to come.
 	Live bool
@@ -74,12 +74,11 @@ type Options[R any] struct {
 	// behind all that came before a mark. An error of Mark ends the run.
 	Take func(R)
 	Mark func(Mark) error
-	// Failed is called by the sources' goroutines, one at a time, for each input
-	// that ends with an error; reading goes on with the others.
+	// Failed is called, by the goroutine that fills rounds, for each input that
+	// ends with an error; reading goes on with the others.
 	Failed func(error)
-	// Report is asked before each mark, by one goroutine at a time, whether
-	// Reported is to be called, by the correlator, with the statistics at the
-	// mark.
+	// Report is asked before each mark whether Reported is to be called, by the
+	// correlator, with the statistics at the mark.
 	Report   func() bool
 	Reported func(Stats)
 }
@@ -124,43 +123,50 @@ func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
 		}
 	})()
 
-	all := rounds + len(opt.Sources) - 1 // one that each source fills
-	q := sequence[R]{
-		opt: &opt, open: len(opt.Sources),
-		free: make(chan *round[R], all), filled: make(chan *round[R], all),
-		inputs: make([]chan *round[R], opt.Shards),
-	}
-	for range all {
-		q.free <- &round[R]{parts: make([]part[R], opt.Shards)}
+	free := make(chan *round[R], rounds)
+	for range rounds {
+		free <- &round[R]{parts: make([]part[R], opt.Shards)}
 	}
 	var shards sync.WaitGroup
-	for i := range q.inputs {
-		q.inputs[i] = make(chan *round[R], all)
-		shards.Go(func() { shard(&opt, i, q.inputs[i]) })
+	inputs := make([]chan *round[R], opt.Shards)
+	for i := range inputs {
+		inputs[i] = make(chan *round[R], rounds)
+		shards.Go(func() { shard(&opt, i, inputs[i]) })
 	}
+	filled := make(chan *round[R], rounds)
 	c := correlator[R]{opt: &opt, stop: &stop}
 	var correlated sync.WaitGroup
 	correlated.Go(func() {
-		for r := range q.filled {
+		for r := range filled {
 			r.busy.Wait()
 			c.round(r)
 			r.empty()
-			q.free <- r
+			free <- r
 		}
 	})
 
-	for _, s := range opt.Sources {
-		q.readers = append(q.readers, &reader[R]{opt: &opt, source: s, stop: &stop, sequence: &q, round: <-q.free})
+	s := reader[R]{opt: &opt, stop: &stop, free: free, round: <-free}
+	s.send = func(r *round[R]) {
+		r.busy.Add(opt.Shards)
+		for _, in := range inputs {
+			in <- r
+		}
+		filled <- r
 	}
-	var reading sync.WaitGroup
-	for _, s := range q.readers {
-		reading.Go(s.read)
+	var intakes []*intake
+	for _, source := range opt.Sources {
+		intakes = append(intakes, &intake{source: source, filter: opt.Filter, decoder: decode.New(opt.Decode)})
 	}
-	reading.Wait()
-	for _, in := range q.inputs {
+	if len(intakes) == 1 {
+		s.read(intakes[0])
+	} else {
+		s.merge(intakes)
+	}
+	s.last()
+	for _, in := range inputs {
 		close(in)
 	}
-	close(q.filled)
+	close(filled)
 	shards.Wait()
 	correlated.Wait()
 	return c.stats, c.err

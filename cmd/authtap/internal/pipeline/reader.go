@@ -7,43 +7,35 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
-	"github.com/authtap/authtap/reassembly/decode"
 )
 
-// reader is what a source's goroutine runs: it reads, decodes and fills rounds.
-// Its clock and its count of packets are its own; the sequence makes those of
-// the run of them.
+// reader is what fills rounds: from a source, or from several that it merges.
 type reader[R any] struct {
-	opt      *Options[R]
-	source   capture.Source
-	stop     *atomic.Bool
-	sequence *sequence[R]
-	round    *round[R] // the one being filled
-	decoder  decode.Decoder
-	clock    clock
-	second   capture.Time // that the clock has come to, once it runs
-	running  bool
-	packets  uint64 // of this source
-	filtered uint64 // segments that the filter left out
-
-	// The sequence's, under its lock: packets in rounds that were sent, and
-	// what was counted when the reader last came by.
-	sent  uint64
-	stats ReaderStats
+	opt     *Options[R]
+	stop    *atomic.Bool
+	send    func(*round[R])
+	free    <-chan *round[R]
+	round   *round[R] // the one being filled
+	clock   clock
+	second  capture.Time // up to which timers have fired, once the clock runs
+	running bool
+	packets uint64
+	// stats gives what sources and decoders have counted.
+	stats func() ReaderStats
 }
 
-// read reads until the source ends or stop is set. The last round is sent in
-// any case.
-func (s *reader[R]) read() {
+// read reads a source until it ends or stop is set.
+func (s *reader[R]) read(in *intake) {
+	s.stats = in.stats
 	var p capture.Packet
 	var seg reassembly.Segment
 	for !s.stop.Load() {
-		if err := s.source.Next(&p); err == nil {
+		if found, err := in.next(&p, &seg); err == nil {
 			s.clock.packet(p.Input, p.Time)
 			s.tick()
 			s.packets++
-			if s.decoder.Decode(&p, &seg) == decode.Segment {
-				s.add(&seg, p.Time)
+			if found {
+				s.add(&seg)
 			}
 			if s.full(p.Time) {
 				s.end()
@@ -53,23 +45,18 @@ func (s *reader[R]) read() {
 			s.tick()
 			s.end()
 		} else if errors.Is(err, io.EOF) {
-			break
+			return
 		} else {
-			s.sequence.failed(err)
+			s.opt.Failed(err)
 		}
 	}
-	s.sequence.last(s)
 }
 
-// add puts a segment into the round, if the filter lets it through.
-func (s *reader[R]) add(seg *reassembly.Segment, at capture.Time) {
-	if s.opt.Filter != nil && !s.opt.Filter(&seg.Key) {
-		s.filtered++
-		return
-	}
+// add puts a segment into the round.
+func (s *reader[R]) add(seg *reassembly.Segment) {
 	r := s.round
 	if r.size == 0 {
-		r.first = at
+		r.first = seg.Origin.Time
 	}
 	i := 0
 	if len(r.parts) > 1 {
@@ -94,18 +81,37 @@ func (s *reader[R]) tick() {
 		return
 	}
 	now := second(s.clock.now)
-	switch {
-	case !s.running:
-		s.sequence.begin(s.clock.now)
-	case now != s.second:
+	if now != s.second && s.running {
+		s.round.mark = Mark{Clock: now, Tick: true}
 		s.end()
 	}
 	s.second, s.running = now, true
 }
 
-// end sends the round, if it is of use to anybody, and takes an empty one.
+// end sends the round, if there is anything in it, and takes an empty one.
 func (s *reader[R]) end() {
-	if s.sequence.send(s) {
-		s.round = <-s.sequence.free
+	r := s.round
+	r.mark.report = s.opt.Report != nil && s.opt.Report()
+	if r.size == 0 && r.mark == (Mark{}) {
+		return
 	}
+	r.mark.Packet = s.packets
+	if !r.mark.Tick {
+		r.mark.Clock = s.clock.now
+	}
+	if r.mark.report || r.mark.Last {
+		r.stats = Stats{ReaderStats: s.stats()}
+		r.stats.Backward, r.stats.Leaps = s.clock.backward, s.clock.leaps
+	}
+	last := r.mark.Last
+	s.send(r) // from here on it belongs to the others
+	if !last {
+		s.round = <-s.free
+	}
+}
+
+// last ends the last round.
+func (s *reader[R]) last() {
+	s.round.mark.Last = true
+	s.end()
 }

@@ -19,7 +19,7 @@ const (
 	MaxDelay = 100 * time.Millisecond
 )
 
-// round is a batch for each shard, of the packets of one source.
+// round is a batch for each shard.
 type round[R any] struct {
 	mark  Mark
 	parts []part[R]
@@ -27,15 +27,13 @@ type round[R any] struct {
 	size  int            // segments in all parts
 	bytes int            // payload in all parts
 	first capture.Time   // of the first segment
-	base  uint64         // what the numbers of its packets are short by
-	stats Stats          // at the mark: those of the readers
+	stats Stats          // at the mark: those of the reader
 }
 
 // part is a shard's part of a round. The reader fills segments, the shard
 // results.
 type part[R any] struct {
-	segments []reassembly.Segment
-	slab     []byte
+	load
 	results  []result[R]
 	stats    StreamStats
 	coverage coverage.Table
@@ -46,28 +44,38 @@ type result[R any] struct {
 	value R
 }
 
-// add puts a segment into the part, its payload copied.
-func (p *part[R]) add(seg *reassembly.Segment) {
+// load is segments with the memory that their payload is in.
+type load struct {
+	segments []reassembly.Segment
+	slab     []byte
+}
+
+// add adds a segment, its payload copied.
+func (l *load) add(seg *reassembly.Segment) {
 	n := len(seg.Payload)
-	p.segments = append(p.segments, *seg)
+	l.segments = append(l.segments, *seg)
 	if n == 0 {
 		return
 	}
-	if cap(p.slab)-len(p.slab) < n {
+	if cap(l.slab)-len(l.slab) < n {
 		// The segments before keep the slab that they are in.
-		p.slab = make([]byte, 0, max(2*cap(p.slab), n, 64<<10))
+		l.slab = make([]byte, 0, max(2*cap(l.slab), n, 64<<10))
 	}
-	start := len(p.slab)
-	p.slab = append(p.slab, seg.Payload...)
-	p.segments[len(p.segments)-1].Payload = p.slab[start:len(p.slab):len(p.slab)]
+	start := len(l.slab)
+	l.slab = append(l.slab, seg.Payload...)
+	l.segments[len(l.segments)-1].Payload = l.slab[start:len(l.slab):len(l.slab)]
 }
+
+// empty makes it ready to be filled again.
+func (l *load) empty() { l.segments, l.slab = l.segments[:0], l.slab[:0] }
 
 // empty makes the round ready to be filled again.
 func (r *round[R]) empty() {
 	for i := range r.parts {
 		p := &r.parts[i]
 		clear(p.results)
-		p.segments, p.slab, p.results = p.segments[:0], p.slab[:0], p.results[:0]
+		p.load.empty()
+		p.results = p.results[:0]
 	}
 	r.mark, r.size, r.bytes = Mark{}, 0, 0
 }

@@ -50,7 +50,6 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		p, timers = &r.parts[i], false
 		for j := range p.segments {
 			seg := &p.segments[j]
-			seg.Origin.Order += r.base
 			at = reassembly.Order{Packet: seg.Origin.Order}
 			streams.Segment(seg)
 		}
