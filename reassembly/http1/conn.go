@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"strings"
+
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/content"
 	"github.com/authtap/authtap/reassembly/exchange"
@@ -38,9 +40,10 @@ const (
 	gapSeen
 	pipelines // the client sent a request before it had the answer to another
 	answeredKnown
-	gone  // the connection left HTTP
-	heard // shifted by direction: next is known
-	_     // the other direction's
+	gone      // the connection left HTTP
+	succeeded // for a protocol whose parser is rest
+	heard     // shifted by direction: next is known
+	_         // the other direction's
 )
 
 func (p *conn) is(f flags) bool { return p.flags&f != 0 }
@@ -161,6 +164,9 @@ func (p *conn) Feed(c *reassembly.Chunk) {
 
 // End ends a direction.
 func (p *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
+	if p.is(succeeded) {
+		p.rest.End(d, why, at)
+	}
 	if p.is(gone) || p.ended(d) {
 		return
 	}
@@ -495,6 +501,35 @@ func (p *conn) leave(at reassembly.Origin) {
 	p.shard.freeLive(p.live)
 	p.live = nil
 	p.flags |= gone
+}
+
+// succeed finds who parses what follows the switch of protocols (RFC 9110,
+// section 7.8) that answers the request of s, and reports whether he takes the
+// exchange.
+func (p *conn) succeed(s *slot, at reassembly.Origin) (taken bool) {
+	x := s.x
+	next := p.shard.next[strings.ToLower(x.Response.Header.Get("Upgrade"))]
+	if next == nil || x.Response.Status != 101 || !x.Request.Present || !s.is(reqDone) {
+		return false
+	}
+	p.rest, taken = next(p.start, p.client, x)
+	p.flags |= succeeded
+	for d := range p.live.half {
+		if p.live.half[d].state == over {
+			p.rest.End(reassembly.Direction(d), reassembly.EndFIN, at)
+		}
+	}
+	if taken {
+		s.x = nil
+		x.Response = exchange.Message{}
+		if s.is(byProof) && p.is(gapSeen) {
+			x.Flags |= exchange.AfterGap
+		}
+		if s.is(pipelined) {
+			x.Flags |= exchange.Pipelined
+		}
+	}
+	return taken
 }
 
 // handOn gives what is left of a chunk to who comes after HTTP.

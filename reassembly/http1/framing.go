@@ -161,6 +161,10 @@ func (p *conn) frameResponse(h *half, c *reassembly.Chunk, m *exchange.Message, 
 	case m.Status == 101, method == "CONNECT" && 200 <= m.Status && m.Status < 300:
 		// RFC 9110, sections 15.2.2 and 9.3.6.
 		s.set(upgraded, true)
+		if p.succeed(s, c.Origin) {
+			p.leave(c.Origin)
+			return
+		}
 		p.finish(h, nil, pointAt(c, at))
 		p.leave(c.Origin)
 		return

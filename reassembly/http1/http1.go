@@ -42,7 +42,8 @@
 //
 // It does not judge: framing that can be read in several ways is read as RFC
 // 9112 says and marked Malformed. It does not look at what follows CONNECT or
-// an upgrade: that goes to the parser given to New.
+// an upgrade: that goes to who was named to Switch, or to the parser given to
+// New.
 package http1
 
 import (
@@ -132,6 +133,7 @@ type Shard struct {
 	emit   func(*exchange.Exchange)
 	stats  Stats
 	pool   content.Pool
+	next   map[string]Successor
 	lives  []*live
 	slots  []*slot
 }
@@ -157,6 +159,21 @@ func (s *Shard) Stats() Stats {
 // Protocol is the shard's row in the table of protocols.
 func (s *Shard) Protocol() identify.Protocol {
 	return identify.Protocol{Name: "http1", Client: LikeRequest, Server: LikeResponse, New: s.New}
+}
+
+// Successor makes the parser of a connection after the response that switches
+// to another protocol. client is the direction of the client, x the exchange
+// with that response. It may take the exchange, to give it with another
+// response; it has none then.
+type Successor func(start *reassembly.Start, client reassembly.Direction, x *exchange.Exchange) (p reassembly.Parser, takes bool)
+
+// Switch names who parses what follows an upgrade to a protocol, whose name is
+// in lower case (RFC 9110, section 7.8).
+func (s *Shard) Switch(protocol string, f Successor) {
+	if s.next == nil {
+		s.next = map[string]Successor{}
+	}
+	s.next[protocol] = f
 }
 
 // New makes the parser of one conversation. The parser keeps start, which must

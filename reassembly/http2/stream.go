@@ -106,7 +106,11 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		Client:   p.start.Key.Sender(p.client),
 		Server:   p.start.Key.Receiver(p.client),
 		Net:      p.start.Key.Net,
+		Tunnels:  p.start.Tunnels,
 		Protocol: exchange.HTTP2,
+	}
+	if p.start.Decrypted {
+		st.x.TLS = exchange.Decrypted
 	}
 	l.ids = append(l.ids, id)
 	l.streams = append(l.streams, st)
