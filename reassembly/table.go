@@ -100,12 +100,17 @@ const maxNetworks = 8
 func (t *table) together(k *FlowKey, hash uint32, ids []uint32) []uint32 {
 	mask := uint32(len(t.slots) - 1)
 	for i := hash & mask; t.slots[i] != 0; i = (i + 1) & mask {
+		if uint32(t.slots[i]>>32) != hash {
+			continue
+		}
 		id := uint32(t.slots[i])
-		if c := t.at(id); uint32(t.slots[i]>>32) == hash && !c.is(crowded) && c.key.sameEnds(k) {
+		if c := t.at(id); !c.is(crowded) && c.key.sameEnds(k) {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
+	if len(ids) > 1 {
+		slices.Sort(ids)
+	}
 	return ids
 }
 

@@ -17,13 +17,13 @@ func (w *walk) link(link capture.LinkType) (protocol, Reason) {
 			return 0, TruncatedLink
 		}
 		w.rest = b[16:]
-		return w.etherType(b[14:])
+		return etherType(b[14:]), Segment
 	case capture.LinkSLL2: // https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html
 		if len(b) < 20 {
 			return 0, TruncatedLink
 		}
 		w.rest = b[20:]
-		return w.etherType(b[0:])
+		return etherType(b[0:]), Segment
 	case capture.LinkNull, capture.LinkLoop:
 		return w.loopback()
 	case capture.LinkNFLOG:
@@ -63,27 +63,31 @@ func (w *walk) skip(n int, next protocol) (protocol, Reason) {
 	return next, Segment
 }
 
-// ethernet reads a frame's header. What its VLAN tags say counts from here on.
+// ethernet reads a frame's header.
 func (w *walk) ethernet() (protocol, Reason) {
 	b := w.rest
 	if len(b) < 14 {
 		return 0, TruncatedLink
 	}
 	w.rest = b[14:]
-	if w.tags > 0 {
-		w.tags, w.net.VLAN = 0, [2]uint16{}
-	}
-	return w.etherType(b[12:])
+	return etherType(b[12:]), Segment
 }
 
-// etherType reads the two bytes at b, behind which w.rest begins: a type, or
-// the length of an IEEE 802.3 frame, which may hold a type in its SNAP header.
-func (w *walk) etherType(b []byte) (protocol, Reason) {
+// inner reads the header of a frame in a tunnel: its VLAN tags are those that
+// count.
+func (w *walk) inner() (protocol, Reason) {
+	w.tags, w.net.VLAN = 0, [2]uint16{}
+	return w.ethernet()
+}
+
+// etherType reads two bytes: a type, or the length of an IEEE 802.3 frame, in
+// which LLC follows.
+func etherType(b []byte) protocol {
 	t := protocol(binary.BigEndian.Uint16(b))
 	if t >= 0x0600 && t != anyIP { // IEEE 802.3, clause 3.2.6
-		return t, Segment
+		return t
 	}
-	return w.llc()
+	return linkLLC
 }
 
 // llc reads LLC with both SAPs SNAP, unnumbered information, no vendor
@@ -194,5 +198,5 @@ func (w *walk) vlan() (protocol, Reason) {
 		w.tags++
 	}
 	w.rest = b[4:]
-	return w.etherType(b[2:])
+	return etherType(b[2:]), Segment
 }

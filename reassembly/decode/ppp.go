@@ -30,7 +30,7 @@ func (w *walk) ppp() (protocol, Reason) {
 	b := w.rest
 	if len(b) >= 4 && (b[0] == 0x0f || b[0] == 0x8f) && b[1] == 0 {
 		w.rest = b[4:]
-		return w.etherType(b[2:])
+		return etherType(b[2:]), Segment
 	}
 	if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
 		b = b[2:]
