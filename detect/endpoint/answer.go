@@ -65,6 +65,9 @@ const (
 	// Stale: the password was right, but too old a nonce was used (RFC 7616,
 	// section 3.3).
 	Stale
+	// Uncertain: a gRPC call that ended neither well nor with a refusal, or nobody
+	// saw how.
+	Uncertain
 )
 
 // How much of a body is looked at; a longer one is judged by its beginning
@@ -132,6 +135,7 @@ func (a *Answer) addCookie(name uint32) {
 
 // headers reads what matters of the response's header, in one pass.
 func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string) {
+	kind, status := "", "" // of the content, of a gRPC call
 	for _, f := range r.Header {
 		switch len(f.Name) {
 		case 3:
@@ -150,10 +154,11 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 			}
 		case 11:
 			if strings.EqualFold(f.Name, "grpc-status") {
-				a.grpc(f.Value)
+				status = f.Value
 			}
 		case 12:
 			if strings.EqualFold(f.Name, "Content-Type") {
+				kind = f.Value
 				a.Type = hash32(mediaType(f.Value))
 			} else if strings.EqualFold(f.Name, "Cache-Status") && containsFold(f.Value, "hit") { // RFC 9211
 				a.Marks |= Cached
@@ -179,17 +184,7 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 			}
 		}
 	}
-	for _, f := range r.Trailer {
-		if len(f.Name) == 11 && strings.EqualFold(f.Name, "grpc-status") {
-			a.grpc(f.Value)
-		}
-	}
-}
-
-func (a *Answer) grpc(v string) {
-	if v == "7" || v == "16" { // PERMISSION_DENIED, UNAUTHENTICATED
-		a.Marks |= Soft
-	}
+	a.grpc(x, kind, status)
 }
 
 // location judges where a redirect leads.

@@ -70,7 +70,7 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 	if a.Marks&(Soft|LoginForm|SaysFailure) != 0 {
 		return LoginFailure
 	}
-	if a.Marks&Damaged != 0 {
+	if a.Marks&(Damaged|Uncertain) != 0 {
 		return LoginUnclear
 	}
 	for _, c := range a.Cookies {

@@ -175,6 +175,9 @@ func (e *Endpoint) Outcome(a *Answer, now capture.Time) Outcome {
 		if a.Marks&(Soft|LoginForm) != 0 || a.Code != 0 && e.otherCode(a, now) {
 			return Refusal
 		}
+		if a.Marks&Uncertain != 0 {
+			return Unclear
+		}
 		return Success
 	case s == 304:
 		return Unclear
