@@ -136,24 +136,23 @@ func (s *reader[R]) merge(intakes []*intake) {
 		s.settle(f)
 	}
 	for !ended(feeds) {
-		f, until := oldest(feeds)
-		switch {
-		case f != nil:
+		if f, until := oldest(feeds); f != nil {
 			s.take(f, until)
-		case len(arrived) > 0:
-			arrive(<-arrived)
-		default:
-			if f := full(feeds); f != nil {
-				s.take(f, math.MaxInt64)
-				continue
-			}
-			if quiet, ok := promised(feeds); ok {
-				s.clock.quiet(quiet)
-				s.tick()
+			continue
+		}
+		none := len(arrived) == 0
+		if f := full(feeds); f != nil && none {
+			s.take(f, math.MaxInt64)
+			continue
+		}
+		if quiet, ok := promised(feeds); ok {
+			s.clock.quiet(quiet)
+			s.tick()
+			if none {
 				s.end()
 			}
-			arrive(<-arrived)
 		}
+		arrive(<-arrived)
 	}
 }
 
