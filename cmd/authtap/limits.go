@@ -5,6 +5,7 @@ import (
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/http1"
+	"github.com/authtap/authtap/reassembly/http2"
 )
 
 // limits gives the limits of one of n shards. Where nobody looks at bodies
@@ -26,6 +27,13 @@ func limits(s *config.Settings, memory config.Size, bodies bool, n int) pipeline
 			EncodedBytes: s.Limit("encoded-bytes", memory),
 			DecodedBytes: s.Limit("decoded-bytes", memory),
 			HeldBytes:    max(1, s.Limit("message-bytes", memory)/n),
+		},
+		HTTP2: http2.Limits{
+			HeaderBytes:  s.Limit("head-bytes", memory),
+			BodyBytes:    body,
+			EncodedBytes: s.Limit("encoded-bytes", memory),
+			DecodedBytes: s.Limit("decoded-bytes", memory),
+			HeldBytes:    max(1, s.Limit("http2-bytes", memory)/n),
 		},
 	}
 }

@@ -56,23 +56,27 @@ func (c *counts) pipeline(s *pipeline.Stats, taps []*live.Source) {
 
 // streams adds what was missing, and the bounds that were met.
 func (c *counts) streams(s *pipeline.StreamStats) {
-	r, h := &s.Reassembly, &s.HTTP1
+	r, h, h2 := &s.Reassembly, &s.HTTP1, &s.HTTP2
 	c.some(r.Duplicate, "segments captured twice")
 	c.some(r.Conflicts, "segments sent again with other content")
 	c.some(r.Gap, "bytes missing in conversations")
 	c.some(r.OneSided, "conversations of which one side is missing")
-	c.some(h.Unanswered, "requests without their response")
-	c.some(h.Orphaned, "responses without their request")
+	c.some(h.Unanswered+h2.Unanswered, "requests without their response")
+	c.some(h.Orphaned+h2.Orphaned, "responses without their request")
 	c.some(r.HolesStream+r.HolesTotal, "holes given up for want of memory")
 	c.some(r.EvictedHalfOpen+r.EvictedIdle+r.EvictedActive, "conversations closed early for want of memory")
-	c.some(h.HeadsOver, "heads longer than --limits head-bytes")
-	c.some(h.LinesOver, "heads with more lines than are kept")
-	c.some(h.HeadsRefused, "heads given up for want of memory")
-	c.some(h.EncodedOver+h.DecodedOver, "bodies too long to be decoded")
-	c.some(h.Undecoded, "bodies that could not be decoded")
-	c.some(h.Refused, "pieces of bodies not kept for want of memory")
-	c.some(h.PendingOver, "requests given up behind too many unanswered ones")
-	c.some(h.WaitsRefused, "requests given up for want of memory")
+	c.some(h.HeadsOver+h2.HeadsOver, "heads longer than --limits head-bytes")
+	c.some(h.LinesOver+h2.FieldsOver, "heads with more lines than are kept")
+	c.some(h.HeadsRefused+h2.HeadsRefused, "heads given up for want of memory")
+	c.some(h.EncodedOver+h.DecodedOver+h2.EncodedOver+h2.DecodedOver, "bodies too long to be decoded")
+	c.some(h.Undecoded+h2.Undecoded, "bodies that could not be decoded")
+	c.some(h.Refused+h2.Refused, "pieces of bodies not kept for want of memory")
+	c.some(h.PendingOver+h2.StreamsOver, "requests given up behind too many unanswered ones")
+	c.some(h.WaitsRefused+h2.StreamsRefused, "requests given up for want of memory")
+	c.some(h2.FieldsUnknown, "header fields of HTTP/2 that refer to what is missing")
+	c.some(h2.TablesRefused, "header tables of HTTP/2 given up for want of memory")
+	c.some(h2.Tunnelled, "bytes in tunnels of HTTP/2")
+	c.some(s.WebSocket.Client.Messages+s.WebSocket.Server.Messages, "messages in WebSockets")
 }
 
 // decode adds the packets without a segment, and why.

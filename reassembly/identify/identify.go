@@ -61,9 +61,9 @@ type Stats struct {
 	Identified, Late uint64
 	// Changed conversations left their protocol and went on.
 	Changed uint64
-	// Foreign ones: HTTP2 is what begins with its preface, Unknown all others,
+	// Foreign ones; Unknown are all that are none of the others,
 	// those included that ended before they were known.
-	TLS, SSH, HTTP2, Unknown uint64
+	TLS, SSH, Unknown uint64
 	// GivenUp ones, which are among Unknown, met a limit.
 	GivenUp uint64
 }
@@ -256,8 +256,6 @@ func (c *conn) refuse(k *reassembly.Chunk, b []byte, long bool) {
 		c.tls = true
 	case bytes.HasPrefix(b, []byte("SSH-")): // RFC 4253, section 4.2
 		count = &st.SSH
-	case bytes.HasPrefix(b, []byte("PRI * HTTP/2.0\r\n")): // RFC 9113, section 3.4
-		count = &st.HTTP2
 	default:
 		count = &st.Unknown
 		if c.partial() {

@@ -121,7 +121,6 @@ func TestIdentify(t *testing.T) {
 		{"TLS", true, []string{">\x16\x03\x01\x02\x00", ">hello"}, nil, identify.Stats{TLS: 1}},
 		{"TLS in mid-stream", false, []string{">\x17\x03\x03\x02\x00", ">hello"}, nil, identify.Stats{TLS: 1}},
 		{"SSH", true, []string{"<SSH-2.0-x\r\n", ">hello"}, nil, identify.Stats{SSH: 1}},
-		{"HTTP/2", true, []string{">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ">hello"}, nil, identify.Stats{HTTP2: 1}},
 		{"over before it is known", true, []string{">he", "end"}, nil, identify.Stats{Unknown: 1}},
 		{"nothing at all", true, []string{"]>", "]<"}, nil, identify.Stats{Unknown: 1}},
 		{"at once", true, []string{">hello", "<welcome", "!>", "end"},

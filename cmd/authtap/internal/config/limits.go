@@ -27,6 +27,7 @@ var known = []Limit{
 	{Name: "decoded-bytes", Doc: "bytes that a compressed body may decompress to", fixed: 8 << 20},
 	{Name: "encoded-bytes", Doc: "bytes of a compressed body that are decompressed", fixed: 1 << 20},
 	{Name: "head-bytes", Doc: "bytes of a message's first line and header", fixed: 64 << 10},
+	{Name: "http2-bytes", Doc: "bytes of HTTP/2 streams, bodies and header tables, over all shards", share: 0.1, per: 1},
 	{Name: "message-bytes", Doc: "bytes of messages that are not complete or wait for their response, over all shards", share: 0.2, per: 1},
 	{Name: "reassembly-bytes", Doc: "bytes of conversations and of what waits for missing bytes, over all shards", share: 0.4, per: 1},
 	{Name: "store-queue", Doc: "findings that wait for the store", fixed: 10_000},

@@ -5,14 +5,17 @@ import (
 	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/http1"
+	"github.com/authtap/authtap/reassembly/http2"
 	"github.com/authtap/authtap/reassembly/identify"
 	"github.com/authtap/authtap/reassembly/tlswire"
+	"github.com/authtap/authtap/reassembly/websocket"
 )
 
 // Limits of what a shard keeps.
 type Limits struct {
 	Reassembly reassembly.Limits
 	HTTP1      http1.Limits
+	HTTP2      http2.Limits
 	TLS        tlswire.Limits
 }
 
@@ -23,6 +26,8 @@ type StreamStats struct {
 	Reassembly reassembly.Stats
 	Identify   identify.Stats
 	HTTP1      http1.Stats
+	HTTP2      http2.Stats
+	WebSocket  websocket.Stats
 	TLS        tlswire.Stats
 }
 
@@ -31,12 +36,21 @@ type StreamStats struct {
 func StreamsOf(l Limits) func(Emit) Streams {
 	return func(emit Emit) Streams {
 		s := new(streams)
-		s.http1 = http1.NewShard(l.HTTP1, func(x *exchange.Exchange) {
+		exchanged := func(x *exchange.Exchange) {
 			s.coverage.Exchange(x)
 			emit.Exchange(x)
+		}
+		s.http1 = http1.NewShard(l.HTTP1, exchanged)
+		s.http2 = http2.NewShard(l.HTTP2, exchanged)
+		s.http2.WebSockets(s.websocket.New)
+		s.http1.Switch("h2c", func(start *reassembly.Start, client reassembly.Direction, x *exchange.Exchange) (reassembly.Parser, bool) {
+			return s.http2.Upgrade(start, client, x, x.Request.Header.Get("HTTP2-Settings")), true
+		})
+		s.http1.Switch("websocket", func(start *reassembly.Start, client reassembly.Direction, _ *exchange.Exchange) (reassembly.Parser, bool) {
+			return s.websocket.New(start, client), false
 		})
 		s.tls = tlswire.NewShard(l.TLS, emit.Handshake, nil)
-		s.table = identify.New(identify.Limits{}, s.http1.Protocol(), s.tls.Protocol(), s.tls.Plain())
+		s.table = identify.New(identify.Limits{}, s.http1.Protocol(), s.http2.Protocol(), s.tls.Protocol(), s.tls.Plain())
 		s.assembler = reassembly.New(l.Reassembly, s.table.New)
 		s.assembler.OnClose(func(p reassembly.Parser, oneSided bool) {
 			s.coverage.Conversation(identify.SeenOf(p), oneSided)
@@ -49,6 +63,8 @@ type streams struct {
 	assembler *reassembly.Assembler
 	table     *identify.Table
 	http1     *http1.Shard
+	http2     *http2.Shard
+	websocket websocket.Shard
 	tls       *tlswire.Shard
 	coverage  coverage.Table
 }
@@ -60,5 +76,8 @@ func (s *streams) Close(at reassembly.Origin)      { s.assembler.Shutdown(at) }
 func (s *streams) Coverage() *coverage.Table { return &s.coverage }
 
 func (s *streams) Stats() StreamStats {
-	return StreamStats{Reassembly: s.assembler.Stats(), Identify: s.table.Stats(), HTTP1: s.http1.Stats(), TLS: s.tls.Stats()}
+	return StreamStats{
+		Reassembly: s.assembler.Stats(), Identify: s.table.Stats(),
+		HTTP1: s.http1.Stats(), HTTP2: s.http2.Stats(), WebSocket: s.websocket.Stats(), TLS: s.tls.Stats(),
+	}
 }
