@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) exchanges() *cobra.Command {
-	var covered bool
+	var covered, handshakes bool
 	cmd := &cobra.Command{
 		Use:   "exchanges FILE|DIR|-...",
 		Short: "Print the HTTP exchanges of capture files",
@@ -22,12 +22,20 @@ func (p *program) exchanges() *cobra.Command {
 JSON for each, in the order in which they end. Values of credentials in the
 path and query are replaced by their masks.
 
+With --tls it prints the TLS handshakes instead, a line of JSON for each, in
+the order in which they end: version, cipher suite and certificate that the
+server chose, what the client asked for (sni, alpn_offered), fingerprints of
+both (ja3, ja4, ja3s), whether the handshake came to its end (established) and
+the last alert in it. The certificate is null where the session was resumed, and
+in TLS 1.3, where it is encrypted.
+
 With --coverage it prints what was seen of each server instead: the share of
 the bytes that was rebuilt of what was sent, conversations, of which one side
 is missing in some and some are TLS that was not decrypted, packets of QUIC
 (HTTP/3, which is not read), and exchanges: how many are complete, and how many
 have an answer, so that their outcome can be known.`,
 		Example: `  authtap exchanges api.pcap
+  authtap exchanges --tls api.pcap | jq 'select(.established and .version < "TLS 1.2")'
   authtap exchanges --coverage --format table captures/`,
 		Args: arguments(1, -1, "a capture file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,14 +48,19 @@ have an answer, so that their outcome can be known.`,
 				return err
 			}
 			defer source.Close()
-			if covered {
+			switch {
+			case covered:
 				return p.printSeen(cmd.Context(), s, source)
+			case handshakes:
+				return p.printHandshakes(cmd.Context(), s, source)
 			}
 			return p.printExchanges(cmd.Context(), s, source)
 		},
 	}
 	flags(cmd, config.Reading|config.Printing)
 	cmd.Flags().BoolVar(&covered, "coverage", false, "print what was seen of each server, and what was not")
+	cmd.Flags().BoolVar(&handshakes, "tls", false, "print the TLS handshakes")
+	cmd.MarkFlagsMutuallyExclusive("coverage", "tls")
 	cmd.Flags().Lookup("format").Usage = "how --coverage is printed: table, json (JSON lines); by default a table on a terminal and JSON lines in a pipe"
 	return cmd
 }

@@ -183,6 +183,30 @@ type Alert struct {
 	Encrypted          bool
 }
 
+// String gives the alert's name in the registry of IANA, "encrypted", or its
+// number.
+func (a Alert) String() string {
+	if a.Encrypted {
+		return "encrypted"
+	}
+	if name, ok := alerts[a.Description]; ok {
+		return name
+	}
+	return fmt.Sprint(a.Description)
+}
+
+var alerts = map[uint8]string{
+	0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 21: "decryption_failed", 22: "record_overflow",
+	30: "decompression_failure", 40: "handshake_failure", 41: "no_certificate", 42: "bad_certificate",
+	43: "unsupported_certificate", 44: "certificate_revoked", 45: "certificate_expired", 46: "certificate_unknown",
+	47: "illegal_parameter", 48: "unknown_ca", 49: "access_denied", 50: "decode_error", 51: "decrypt_error",
+	60: "export_restriction", 70: "protocol_version", 71: "insufficient_security", 80: "internal_error",
+	86: "inappropriate_fallback", 90: "user_canceled", 100: "no_renegotiation", 109: "missing_extension",
+	110: "unsupported_extension", 111: "certificate_unobtainable", 112: "unrecognized_name",
+	113: "bad_certificate_status_response", 114: "bad_certificate_hash_value", 115: "unknown_psk_identity",
+	116: "certificate_required", 120: "no_application_protocol", 121: "ech_required",
+}
+
 // Certificate is the summary of an X.509 certificate (RFC 5280).
 type Certificate struct {
 	// Fingerprint is the SHA-256 of the certificate.
@@ -223,6 +247,7 @@ func (h *Handshake) Names() []string {
 	add(h.Damage&Malformed != 0, "malformed")
 	add(h.Flags&Midstream != 0, "midstream")
 	add(h.Damage&Cut != 0, "truncated")
+	add(h.Outcome == Unfinished, "unfinished")
 	add(h.Flags&Unpaired != 0, "unpaired")
 	return names
 }

@@ -211,3 +211,21 @@ func keyBits(cipher string) int {
 	}
 	return 256 // AES_256 and its like, ChaCha20, AEGIS_256, GOST's
 }
+
+// GroupName gives the name of a group for the key exchange (IANA, "TLS
+// Supported Groups"), or its number where it is none of the common ones.
+func GroupName(id uint16) string {
+	if s, ok := groups[id]; ok {
+		return s
+	}
+	return fmt.Sprintf("0x%04x", id)
+}
+
+var groups = map[uint16]string{
+	19: "secp192r1", 21: "secp224r1", 22: "secp256k1", 23: "secp256r1", 24: "secp384r1", 25: "secp521r1",
+	26: "brainpoolP256r1", 27: "brainpoolP384r1", 28: "brainpoolP512r1", 29: "x25519", 30: "x448",
+	31: "brainpoolP256r1tls13", 32: "brainpoolP384r1tls13", 33: "brainpoolP512r1tls13", 41: "curveSM2",
+	256: "ffdhe2048", 257: "ffdhe3072", 258: "ffdhe4096", 259: "ffdhe6144", 260: "ffdhe8192",
+	512: "MLKEM512", 513: "MLKEM768", 514: "MLKEM1024",
+	4587: "SecP256r1MLKEM768", 4588: "X25519MLKEM768", 4589: "SecP384r1MLKEM1024",
+}

@@ -26,12 +26,15 @@ var known = []Limit{
 	{Name: "conversations", Doc: "TCP conversations known at a time, over all shards", share: 0.25, per: 160},
 	{Name: "decoded-bytes", Doc: "bytes that a compressed body may decompress to", fixed: 8 << 20},
 	{Name: "encoded-bytes", Doc: "bytes of a compressed body that are decompressed", fixed: 1 << 20},
+	{Name: "fragment-bytes", Doc: "bytes of IP fragments that wait for the rest of their datagram", share: 0.02, per: 1},
+	{Name: "handshake-bytes", Doc: "bytes read of each side of a TLS handshake", fixed: 128 << 10},
 	{Name: "head-bytes", Doc: "bytes of a message's first line and header", fixed: 64 << 10},
 	{Name: "http2-bytes", Doc: "bytes of HTTP/2 streams, bodies and header tables, over all shards", share: 0.1, per: 1},
 	{Name: "message-bytes", Doc: "bytes of messages that are not complete or wait for their response, over all shards", share: 0.2, per: 1},
 	{Name: "reassembly-bytes", Doc: "bytes of conversations and of what waits for missing bytes, over all shards", share: 0.4, per: 1},
 	{Name: "store-queue", Doc: "findings that wait for the store", fixed: 10_000},
 	{Name: "stream-bytes", Doc: "bytes of one direction of a conversation that wait for missing ones", fixed: 1 << 20},
+	{Name: "tls-bytes", Doc: "bytes of TLS handshakes and records that are not complete, over all shards", share: 0.03, per: 1},
 	{Name: "window-keys", Doc: "keys of each sliding window", share: 0.1, per: 1000},
 }
 
