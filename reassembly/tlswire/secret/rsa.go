@@ -65,14 +65,13 @@ const premasterLength = 48
 
 // Premaster gives the premaster secret that an encrypted form holds, as known at
 // the packet at: that of a key log's line, or what one of the keys decrypts it
-// to; fromKey says so. It begins with a version of the protocol, which hardly
-// any wrong key gives.
-func (s *Store) Premaster(encrypted []byte, at uint64) (p Secret, fromKey, ok bool) {
+// to. It begins with a version of the protocol, which hardly any wrong key gives.
+func (s *Store) Premaster(encrypted []byte, at uint64) (p Secret, ok bool) {
 	if len(encrypted) < 8 {
-		return p, false, false
+		return p, false
 	}
 	if p, ok = s.find(idOf(premaster, encrypted[:8]), at); ok {
-		return p, false, true
+		return p, true
 	}
 	s.mu.RLock()
 	keys := s.keys
@@ -87,10 +86,10 @@ func (s *Store) Premaster(encrypted []byte, at uint64) (p Secret, fromKey, ok bo
 		}
 		clear(b)
 		if ok {
-			return p, true, true
+			return p, true
 		}
 	}
-	return p, false, false
+	return p, false
 }
 
 // A Resumption is what a later connection may take up a session of TLS 1.2 by.
@@ -98,6 +97,9 @@ type Resumption struct{ SessionID, Ticket []byte }
 
 // Learn remembers the master secret of a session, from the packet since on.
 func (s *Store) Learn(r Resumption, master Secret, since uint64) {
+	if s.limits.Forgetful {
+		return
+	}
 	if n := len(r.SessionID); 0 < n && n <= 32 {
 		s.add(idOf(session, r.SessionID), master.Bytes(), since)
 	}

@@ -28,6 +28,9 @@ type Limits struct {
 	// Entries is how many secrets are kept (default 100 000). A connection in
 	// TLS 1.2 has one, in TLS 1.3 four or five.
 	Entries int
+	// Forgetful Stores do not Learn. With several goroutines it depends on
+	// their pace what is learned when.
+	Forgetful bool
 }
 
 // Stats counts what a Store was given.
