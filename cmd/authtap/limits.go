@@ -6,6 +6,7 @@ import (
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/http1"
 	"github.com/authtap/authtap/reassembly/http2"
+	"github.com/authtap/authtap/reassembly/tlswire"
 )
 
 // limits gives the limits of one of n shards. Where nobody looks at bodies
@@ -34,6 +35,10 @@ func limits(s *config.Settings, memory config.Size, bodies bool, n int) pipeline
 			EncodedBytes: s.Limit("encoded-bytes", memory),
 			DecodedBytes: s.Limit("decoded-bytes", memory),
 			HeldBytes:    max(1, s.Limit("http2-bytes", memory)/n),
+		},
+		TLS: tlswire.Limits{
+			HandshakeBytes: s.Limit("handshake-bytes", memory),
+			HeldBytes:      max(1, s.Limit("tls-bytes", memory)/n),
 		},
 	}
 }
