@@ -56,7 +56,7 @@ func (c *counts) pipeline(s *pipeline.Stats, taps []*live.Source) {
 
 // streams adds what was missing, and the bounds that were met.
 func (c *counts) streams(s *pipeline.StreamStats) {
-	r, h, h2 := &s.Reassembly, &s.HTTP1, &s.HTTP2
+	r, h, h2, t := &s.Reassembly, &s.HTTP1, &s.HTTP2, &s.TLS
 	c.some(r.Duplicate, "segments captured twice")
 	c.some(r.Conflicts, "segments sent again with other content")
 	c.some(r.Gap, "bytes missing in conversations")
@@ -77,6 +77,11 @@ func (c *counts) streams(s *pipeline.StreamStats) {
 	c.some(h2.TablesRefused, "header tables of HTTP/2 given up for want of memory")
 	c.some(h2.Tunnelled, "bytes in tunnels of HTTP/2")
 	c.some(s.WebSocket.Client.Messages+s.WebSocket.Server.Messages, "messages in WebSockets")
+	c.some(t.Handshakes, "TLS handshakes")
+	c.some(t.Unreadable, "TLS handshakes without a readable hello")
+	c.some(t.HandshakesOver, "TLS handshakes longer than is read")
+	c.some(t.Refusals, "TLS handshakes given up for want of memory")
+	c.some(t.Opaque, "bytes of TLS that nobody decrypts")
 }
 
 // decode adds the packets without a segment, and why.
