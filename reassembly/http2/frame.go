@@ -115,8 +115,12 @@ func plausible(b []byte) (frame, bool) {
 	case f.length > mostOther:
 	case f.kind < kinds:
 		return f, f.flags&^defined[f.kind] == 0 && (f.kind != headersFrame || f.length > 0)
-	case f.kind == 0x0a, f.kind == 0x0c, f.kind == 0x10: // ALTSVC, ORIGIN, PRIORITY_UPDATE (RFC 7838, 8336, 9218)
-		return f, f.flags == 0
+	case f.kind == 0x0a: // ALTSVC (RFC 7838, section 4)
+		return f, f.flags == 0 && f.length >= 2
+	case f.kind == 0x0c: // ORIGIN (RFC 8336, section 2)
+		return f, f.flags == 0 && f.stream == 0
+	case f.kind == 0x10: // PRIORITY_UPDATE (RFC 9218, section 7.1)
+		return f, f.flags == 0 && f.stream == 0 && f.length >= 4
 	}
 	return f, false
 }

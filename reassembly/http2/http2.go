@@ -107,8 +107,8 @@ type Stats struct {
 	// responses (1xx), which are not kept.
 	Requests, Promised, Responses, Interim uint64
 	// Paired exchanges, and requests (Unanswered) and responses (Orphaned) that
-	// were given unpaired.
-	Paired, Unanswered, Orphaned uint64
+	// were given unpaired. Headless streams had neither.
+	Paired, Unanswered, Orphaned, Headless uint64
 	// Resets are RST_STREAM frames, Goaways GOAWAY ones.
 	Resets, Goaways uint64
 	// Late frames with headers or data are on streams that are over.

@@ -281,6 +281,7 @@ func (p *conn) give(st *stream, at reassembly.Origin) {
 	}
 	switch {
 	case !x.Request.Present && !x.Response.Present:
+		s.Headless++
 		return
 	case !x.Request.Present:
 		s.Orphaned++
