@@ -98,6 +98,7 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	failed := false
 	opt.Sources, opt.Live, opt.Shards = t.sources, live, shards(&t.settings)
 	opt.Filter = t.settings.InnerFilter.Filter
+	opt.Decode = decoding(&t.settings, memory, len(t.sources))
 	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
 	opt.Failed = func(err error) {
 		failed = true

@@ -61,6 +61,7 @@ func (c *counts) streams(s *pipeline.StreamStats) {
 	c.some(r.Conflicts, "segments sent again with other content")
 	c.some(r.Gap, "bytes missing in conversations")
 	c.some(r.OneSided, "conversations of which one side is missing")
+	c.networks(r)
 	c.some(h.Unanswered+h2.Unanswered, "requests without their response")
 	c.some(h.Orphaned+h2.Orphaned, "responses without their request")
 	c.some(r.HolesStream+r.HolesTotal, "holes given up for want of memory")
@@ -98,4 +99,5 @@ func (c *counts) decode(s *decode.Stats) {
 		c.add(total, "packets not decoded: "+strings.Join(why, ", "))
 	}
 	c.some(s.Cut, "packets cut by the snap length")
+	c.tunnels(s)
 }

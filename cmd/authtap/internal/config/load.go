@@ -106,6 +106,8 @@ func (s *Settings) check(detectors []detect.Detector) error {
 		return fmt.Errorf("shards: %d is not between 0 and 1024", s.Shards)
 	case s.Rings < 0 || s.Rings > 64:
 		return fmt.Errorf("rings: %d is not between 0 and 64", s.Rings)
+	case s.NoDecap && len(s.DecapOnly) > 0:
+		return errors.New("no-decap and decap-only exclude each other")
 	case s.MaxFindings < 1:
 		return fmt.Errorf("max-findings: %d is less than 1", s.MaxFindings)
 	case s.Memory != 0 && s.Memory < 64<<20:

@@ -31,6 +31,14 @@ type Settings struct {
 	Shards int
 	// Limits replaces some of the shares.
 	Limits Limits
+	// DecapOnly names the tunnels that are opened, all of them when it is empty;
+	// NoDecap says that none is. DecapPorts are UDP ports besides the registered
+	// ones.
+	DecapOnly  Tunnels
+	NoDecap    bool
+	DecapPorts TunnelPorts
+	// NoVLANKey leaves VLANs out of what tells conversations apart.
+	NoVLANKey bool
 
 	Store  string
 	Format Format
@@ -110,6 +118,10 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: as many as there are cores")
 		fs.Var(&s.InnerFilter, "inner-filter", "look only at conversations between these ends, of the innermost packets: host, net, port, and, or, not, parentheses")
 		fs.Var(&s.Limits, "limits", "replace limits, as NAME=NUMBER,...; authtap config check lists them")
+		fs.Var(&s.DecapOnly, "decap-only", "open these tunnels only, of "+tunnelNames()+"; may be repeated")
+		fs.BoolVar(&s.NoDecap, "no-decap", s.NoDecap, "open no tunnels")
+		fs.Var(&s.DecapPorts, "decap-ports", "UDP ports of tunnels besides the registered ones, such as vxlan=8472,gtpu=2153")
+		fs.BoolVar(&s.NoVLANKey, "no-vlan-key", s.NoVLANKey, "take packets of different VLANs for one conversation where all else is the same")
 	}
 	if g&Judging != 0 {
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
