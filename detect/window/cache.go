@@ -91,6 +91,23 @@ func (c *Cache[K, V]) At(k K, now capture.Time) (v *V, created bool) {
 	return &c.slots[i].value, true
 }
 
+// AtUntouched is At, but that a value that is there is not used by it: it lives
+// its time from when it was made.
+func (c *Cache[K, V]) AtUntouched(k K, now capture.Time) (v *V, created bool) {
+	if i, ok := c.index[k]; ok && !c.expired(i, now) {
+		return &c.slots[i].value, false
+	}
+	return c.At(k, now)
+}
+
+// Each calls f with every entry, expired ones included, the least recently used
+// first. f must not call other methods.
+func (c *Cache[K, V]) Each(f func(k K, v *V)) {
+	for i := c.slots[0].next; i != 0; i = c.slots[i].next {
+		f(c.slots[i].key, &c.slots[i].value)
+	}
+}
+
 // Delete forgets a key.
 func (c *Cache[K, V]) Delete(k K) {
 	if i, ok := c.index[k]; ok {
