@@ -26,11 +26,20 @@ func FuzzReader(f *testing.F) {
 		little().pcap(micro, 0xffffffff, 1).u32(1, 2, 0x40000000, 1).b,
 		append(slices.Clone(pcap), 1, 2, 3),
 		ng[:len(ng)-3],
+		little().section().secrets(tlsKeys, 3, "k1\n").iface(1, 0).enhanced(0, 1, "a").b,
+		big().section().secrets(tlsKeys, 99, "k1\n").b,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		s, err := pcapfile.Open([]string{"-"}, pcapfile.Options{Stdin: bytes.NewReader(file)})
+		s, err := pcapfile.Open([]string{"-"}, pcapfile.Options{
+			Stdin: bytes.NewReader(file),
+			TLSKeys: func(lines []byte) {
+				if len(lines) == 0 || len(lines) > 64<<10 {
+					t.Fatalf("%d bytes of a key log", len(lines))
+				}
+			},
+		})
 		if err != nil {
 			return
 		}

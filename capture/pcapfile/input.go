@@ -45,6 +45,7 @@ type input struct {
 	window window
 	layers []func() // what end calls for the decompressors
 	packet capture.Packet
+	keys   func(lines []byte) // Options.TLSKeys
 }
 
 // begin finds out what the input is. It fails where that is no capture
@@ -80,7 +81,7 @@ func (in *input) begin(buf []byte) error {
 			layer = z
 		default:
 			in.window = window{r: r, buf: buf}
-			in.format = formatOf(magic, &in.window)
+			in.format = formatOf(magic, &in.window, in.keys)
 			if in.format == nil {
 				return &foreignError{in.name, looksLike(magic)}
 			}
@@ -179,12 +180,12 @@ func looksLike(magic []byte) string {
 }
 
 // formatOf recognises pcap and pcapng, nil for others.
-func formatOf(magic []byte, w *window) format {
+func formatOf(magic []byte, w *window, keys func([]byte)) format {
 	if len(magic) < 4 {
 		return nil
 	}
 	if bytes.Equal(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}) {
-		return &pcapng{w: w}
+		return &pcapng{w: w, keys: keys}
 	}
 	if f, ok := pcapOf(magic, w); ok {
 		return f

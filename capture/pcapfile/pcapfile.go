@@ -39,6 +39,11 @@ type Options struct {
 	Stdin io.Reader
 	// OpenFiles is how many regular files are open at a time; 256 when 0.
 	OpenFiles int
+	// TLSKeys is called by Open and Next with the lines of the key logs that
+	// captures in pcapng hold (Decryption Secrets Blocks), before the packets
+	// behind them are given; it may get the same ones twice. They are valid
+	// during the call. nil: they are passed over.
+	TLSKeys func(lines []byte)
 }
 
 // DamageError ends an input that is damaged or cut off, or that can no longer
@@ -66,6 +71,7 @@ type Source struct {
 	others []string // no captures, passed over
 	total  uint64
 
+	keys  func(lines []byte)
 	heads queue
 	spare [][]byte // buffers that inputs have left
 	size  int      // of a new one
@@ -101,7 +107,7 @@ func Open(args []string, opt Options) (*Source, error) {
 	if opt.OpenFiles <= 0 {
 		opt.OpenFiles = 256
 	}
-	s := &Source{files: &handles{max: opt.OpenFiles}, done: make(chan struct{})}
+	s := &Source{files: &handles{max: opt.OpenFiles}, done: make(chan struct{}), keys: opt.TLSKeys}
 	if err := s.addAll(args, opt.Stdin); err != nil {
 		s.Close()
 		return nil, err
@@ -164,7 +170,7 @@ func (s *Source) addAll(args []string, stdin io.Reader) error {
 // to Next, so that Open does not wait for it; its format is not, so that Open
 // can say what is wrong with it.
 func (s *Source) addStream(name string, from origin) error {
-	in := &input{name: name, index: len(s.names), from: from}
+	in := &input{name: name, index: len(s.names), from: from, keys: s.keys}
 	if err := in.begin(make([]byte, largestStart)); err != nil {
 		return err
 	}
@@ -176,7 +182,7 @@ func (s *Source) addStream(name string, from origin) error {
 // addFile adds a regular file with the time of its first packet, and lets go
 // of it until that packet's turn.
 func (s *Source) addFile(name string, from *file, buf []byte) error {
-	in := &input{name: name, index: len(s.names), from: from}
+	in := &input{name: name, index: len(s.names), from: from, keys: s.keys}
 	if err := in.begin(buf); err != nil {
 		in.end()
 		return err

@@ -1,6 +1,7 @@
 package pcapfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ const (
 	blockPacket    = 2 // obsolete
 	blockSimple    = 3
 	blockEnhanced  = 6
+	blockSecrets   = 10
 	blockSection   = 0x0a0d0d0a
 )
 
@@ -24,10 +26,11 @@ const byteOrderMagic = 0x1a2b3c4d
 // maxInterfaces bounds the interfaces of a section.
 const maxInterfaces = 1 << 16
 
-// pcapng reads the packets of a pcapng file. Block types that hold no packets
-// are skipped without being kept.
+// pcapng reads the packets of a pcapng file. Other block types are skipped
+// without being kept, but for key logs, which go to keys.
 type pcapng struct {
 	w          *window
+	keys       func(lines []byte) // nil: nobody wants them
 	order      order
 	interfaces []captureInterface // of the section
 	last       capture.Time
@@ -80,6 +83,8 @@ func (f *pcapng) next(p *capture.Packet) error {
 			err = f.version()
 		case blockInterface:
 			err = f.addInterface()
+		case blockSecrets:
+			err = f.secrets()
 		case blockEnhanced:
 			return f.packet(p, false)
 		case blockPacket:
@@ -201,6 +206,44 @@ func (f *pcapng) addInterface() error {
 		return &damage{f.start, err}
 	}
 	f.interfaces = append(f.interfaces, i)
+	return nil
+}
+
+// secretsTLS is the type of secrets that a key log is.
+const secretsTLS = 0x544c534b
+
+// secretsAtOnce is how much of a key log is handed on in one piece.
+const secretsAtOnce = 64 << 10
+
+// secrets reads a Decryption Secrets Block (section 4.7) and hands on the lines
+// of a key log, cut between two of them where it is long.
+func (f *pcapng) secrets() error {
+	b, err := f.take(16)
+	if err != nil {
+		return err
+	}
+	kind, n := f.order.uint32(b[8:]), int64(f.order.uint32(b[12:]))
+	switch {
+	case n > f.rest:
+		return f.damaged("secrets of %d bytes do not fit into their block", n)
+	case kind != secretsTLS || f.keys == nil:
+		return nil
+	}
+	for n > 0 {
+		b, err := f.w.peek(int(min(n, secretsAtOnce)))
+		if err != nil {
+			return f.w.stopped(err, f.start, fmt.Sprintf("block of %d bytes", f.length))
+		}
+		if int64(len(b)) < n {
+			if end := bytes.LastIndexByte(b, '\n') + 1; end > 0 {
+				b = b[:end]
+			}
+		}
+		f.keys(b)
+		f.w.consume(len(b))
+		f.rest -= int64(len(b))
+		n -= int64(len(b))
+	}
 	return nil
 }
 
