@@ -92,6 +92,7 @@ const (
 	LoginAttempt                    // a login attempt (Pass.Login)
 	InTarget                        // a credential in the request's target
 	Challenge                       // WWW-Authenticate or Proxy-Authenticate in the response
+	PublishesKeys                   // public keys or an issuer's metadata in the response (Pass.Published)
 	EveryExchange                   // all of them
 )
 

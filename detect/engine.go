@@ -11,6 +11,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/detect/window"
 )
 
@@ -63,6 +64,7 @@ type Stats struct {
 	// others.
 	Forgotten uint64
 	Endpoints endpoint.Stats
+	Issuers   issuer.Stats
 	Windows   map[string]window.Stats
 }
 
@@ -81,6 +83,7 @@ type Engine struct {
 	attemptKeys map[attemptKey]string
 	windows     map[string]*sharedWindow
 	endpoints   *endpoint.Map
+	issuers     *issuer.Ledger
 	collapsed   uint64
 
 	open  map[recordKey]*record
@@ -143,7 +146,8 @@ func NewEngine(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
-		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
+		issuers: issuer.NewLedger(issuer.Limits{}),
+		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), series: make(map[uint32]series),
 	}
 	known := make(map[string]bool)
@@ -236,6 +240,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	}
 	e.suspect = false
 	e.tokens.next()
+	if ins.Published != nil {
+		e.issuers.Publish(host, ins.Published, now)
+	}
 	if ins.Has&(PresentedJWT|IssuedJWT) != 0 {
 		e.showTokens(p)
 	}
@@ -310,7 +317,7 @@ func (e *Engine) Close() {
 // Stats may be called between other calls.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Endpoints = e.endpoints.Stats()
+	s.Endpoints, s.Issuers = e.endpoints.Stats(), e.issuers.Stats()
 	s.Open = len(e.open)
 	for _, r := range e.open {
 		if !r.due() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -19,6 +20,8 @@ type Inspection struct {
 	Handshake *exchange.Handshake
 	// Found holds the credentials of the request and of the response.
 	Found credential.Found
+	// Published are the keys that the response publishes, nil in most.
+	Published *issuer.Document
 	// Has is what the exchange offers to the detectors' Needs.
 	Has Needs
 	// OtherCookies says that the request has cookies that are not among the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -84,6 +85,9 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		if x.Response.Header.Has("Proxy-Authenticate") {
 			ins.Has |= Challenge
 		}
+	}
+	if ins.Published = issuer.Find(x, ins.Path); ins.Published != nil {
+		ins.Has |= PublishesKeys
 	}
 	ins.BehindTLS = endsTLS(x.Request.Header)
 	ins.Client = clientOf(x, n.trusted)

@@ -8,6 +8,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
@@ -177,6 +178,23 @@ type Report struct {
 // credential suspect: what the server answers to it teaches nothing about the
 // endpoint, unless the detector is one of those that suspect the server.
 func (p *Pass) Report(r Report) { p.engine.report(p, r) }
+
+// Suspect says, before there is a report, that a credential of the exchange may
+// not be genuine: for detectors of attempts that find out later.
+func (p *Pass) Suspect() { p.engine.suspect, p.engine.tokens.reported = true, true }
+
+// Suspicious reports whether a detector of attempts that looked at the
+// exchange's tokens suspects one. It is known once all of them were shown: in
+// Exchange, not in Token.
+func (p *Pass) Suspicious() bool { return p.engine.tokens.suspect }
+
+// Issuers is what is known of issuers and their keys. It is not for Later's
+// work.
+func (p *Pass) Issuers() *issuer.Ledger { return p.engine.issuers }
+
+// Published are the keys, or the metadata, that the response publishes; nil
+// where it publishes none.
+func (p *Pass) Published() *issuer.Document { return p.ins.Published }
 
 // Observe adds an observation to the window of that name, one of the
 // detector's, under key, asks the Crossed of every detector that has it, and

@@ -8,6 +8,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -107,6 +108,7 @@ type tokens struct {
 
 	shown    [8192]shownToken
 	reported bool // by the detector that the token at hand is shown to
+	suspect  bool // of the exchange's tokens, after all were shown
 }
 
 // shownToken says which detectors reported a token.
@@ -124,6 +126,7 @@ func (t *tokens) next() {
 	clear(t.presented)
 	clear(t.issued)
 	t.presented, t.issued, t.presentedKnown, t.issuedKnown = t.presented[:0], t.issued[:0], false, false
+	t.suspect = false
 }
 
 // showTokens shows the exchange's tokens to those who look at tokens.
@@ -134,6 +137,7 @@ func (e *Engine) showTokens(p *Pass) {
 	for _, c := range p.Tokens() {
 		e.showToken(p, c, false)
 	}
+	e.tokens.suspect = e.suspect
 }
 
 func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
@@ -153,6 +157,9 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 				seen.reported |= bit
 			}
 		}
+	}
+	if !again && (issued || !e.suspect && c.Access() && p.outcome == endpoint.Success && p.Discriminates() && p.ins.Answer.Marks&endpoint.Damaged == 0) {
+		e.issuers.Saw(&issuer.Sighting{Token: c.JWT, ID: c.ID, Host: p.ins.Host, Client: p.ins.Client, Issued: issued, Time: now})
 	}
 }
 

@@ -328,6 +328,30 @@ func (t *Token) Verify(key any) bool {
 	return method != nil && method.Verify(t.t.input, t.t.signature, key) == nil
 }
 
+// EmbeddedKey gives the key that the header holds: a JSON Web Key as sent, or
+// the first certificate of x5c in base64. Both are "" where there is none.
+func (t *Token) EmbeddedKey() (jwk, certificate string) {
+	if !t.HasJWK && !t.HasX5c {
+		return "", ""
+	}
+	part, _, _ := strings.Cut(t.t.input, ".")
+	header, ok := new(Token).decode(part)
+	if !ok {
+		return "", ""
+	}
+	new(Token).members(header, func(key string, kind lexeme, raw string) {
+		switch {
+		case key == "jwk" && kind == jsonObject:
+			jwk = raw
+		case key == "x5c":
+			if list := textList(kind, raw); len(list) > 0 {
+				certificate = list[0]
+			}
+		}
+	})
+	return jwk, certificate
+}
+
 // Claims calls visit for every member of the claims, nested ones too, whose
 // value is a string, number or word, until it returns false. path is a.b.c.
 // What it gives is personal data and may hold secrets: it reaches evidence

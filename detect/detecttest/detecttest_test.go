@@ -1,9 +1,6 @@
 package detecttest
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"slices"
 	"strings"
 	"testing"
@@ -73,16 +70,20 @@ func TestNames(t *testing.T) {
 // The tokens are what golang-jwt takes for them, and the same each time.
 func TestTokens(t *testing.T) {
 	public := map[string]any{
-		"HS256": []byte("s"), "HS512": []byte("s"), "RS256": &keys["RS"].(*rsa.PrivateKey).PublicKey,
-		"ES256": &keys["ES"].(*ecdsa.PrivateKey).PublicKey, "EdDSA": keys["Ed"].(ed25519.PrivateKey).Public(),
+		"HS256": []byte("s"), "HS512": []byte("s"), "RS256": keys["RS"].Public(),
+		"ES256": keys["ES"].Public(), "EdDSA": keys["Ed"].Public(),
 		"none": jwt.UnsafeAllowNoneSignatureType,
 	}
 	for alg, key := range public {
-		a, err := token(map[string]any{"kid": "1"}, alg, "s", map[string]any{"sub": "carol"})
+		secret := ""
+		if strings.HasPrefix(alg, "HS") {
+			secret = "s"
+		}
+		a, err := token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, _ := token(map[string]any{"kid": "1"}, alg, "s", map[string]any{"sub": "carol"}); a != b {
+		if b, _ := token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"}); a != b {
 			t.Errorf("%s: another token the second time", alg)
 		}
 		parsed, err := jwt.Parse(a, func(*jwt.Token) (any, error) { return key, nil }, jwt.WithValidMethods([]string{alg}))

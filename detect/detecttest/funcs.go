@@ -1,49 +1,15 @@
 package detecttest
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/sha256"
-	"crypto/x509"
-	_ "embed"
-	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"maps"
-	"math/big"
 	"strings"
 	"text/template"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
-
-// rsaKey protects nothing, and neither do the others, which are made of the
-// number one.
-//
-//go:embed rsa.pem
-var rsaKey []byte
-
-var keys = func() map[string]any {
-	block, _ := pem.Decode(rsaKey)
-	r, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		panic(err)
-	}
-	one := make([]byte, 32)
-	one[31] = 1
-	e, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), one)
-	if err != nil {
-		panic(err)
-	}
-	return map[string]any{"RS": r, "ES": e, "Ed": ed25519.NewKeyFromSeed(one)}
-}()
 
 // Funcs are what scripts of detectors have besides reassemblytest.Funcs.
 func Funcs() template.FuncMap {
@@ -52,8 +18,9 @@ func Funcs() template.FuncMap {
 		"dict": dict,
 		"list": func(v ...any) []any { return v },
 		// jwt ALG SECRET CLAIMS is a signed token; with "none" the signature
-		// is empty. The secret counts for HS256, HS384 and HS512; the others
-		// have a key each that never changes.
+		// is empty. The secret is that of HS256, HS384 and HS512; for the
+		// others "other" is another key than the issuer's, "short" an RSA key of
+		// 1024 bits, and all else the issuer's. They never change.
 		"jwt": func(alg, secret string, claims map[string]any) (string, error) {
 			return token(map[string]any{"typ": "JWT"}, alg, secret, claims)
 		},
@@ -62,6 +29,19 @@ func Funcs() template.FuncMap {
 		// input and sig are a token's signed part and its signature.
 		"input": func(t string) string { return t[:strings.LastIndexByte(t, '.')] },
 		"sig":   func(t string) string { return t[strings.LastIndexByte(t, '.')+1:] },
+		// jwk ALG KEY KID is the public key as an object, x5c ALG KEY its
+		// certificate as it stands in headers, public FORM ALG KEY its text in a
+		// form that servers keep it in.
+		"jwk":    publicJWK,
+		"x5c":    func(alg, key string) ([]string, error) { return certificateOf(alg, key) },
+		"public": publicText,
+		// withnonce K CLAIMS is a token of ES256 made with that number.
+		"withnonce": withNonce,
+		// json is a value as JSON.
+		"json": func(v any) (string, error) {
+			b, err := json.Marshal(v)
+			return string(b), err
+		},
 		// basic USER PASSWORD is what follows "Basic ".
 		"basic": func(user, password string) string {
 			return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
@@ -101,49 +81,4 @@ func moment(s string) (time.Time, error) {
 	}
 	d, err := time.ParseDuration(s)
 	return reassemblytest.Start.Time().Add(d), err
-}
-
-func token(header map[string]any, alg, secret string, claims map[string]any) (string, error) {
-	h := map[string]any{}
-	maps.Copy(h, header)
-	if alg != "" {
-		h["alg"] = alg
-	}
-	part := func(v map[string]any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err) // what dict holds can be marshalled
-		}
-		return base64.RawURLEncoding.EncodeToString(b)
-	}
-	input := part(h) + "." + part(claims)
-	sign := func() ([]byte, error) {
-		if strings.HasPrefix(alg, "ES") { // without a source of randomness it is deterministic, RFC 6979
-			sum := sha256.Sum256([]byte(input))
-			der, err := keys["ES"].(*ecdsa.PrivateKey).Sign(nil, sum[:], crypto.SHA256)
-			var s struct{ R, S *big.Int }
-			if err == nil {
-				_, err = asn1.Unmarshal(der, &s)
-			}
-			if err != nil {
-				return nil, err
-			}
-			signature := make([]byte, 64) // RFC 7518, section 3.4
-			s.R.FillBytes(signature[:32])
-			s.S.FillBytes(signature[32:])
-			return signature, nil
-		}
-		method := jwt.GetSigningMethod(alg)
-		switch {
-		case strings.HasPrefix(alg, "HS") && method != nil:
-			return method.Sign(input, []byte(secret))
-		case strings.HasPrefix(alg, "RS") && method != nil, strings.HasPrefix(alg, "Ed") && method != nil:
-			return method.Sign(input, keys[alg[:2]])
-		case alg == "" || strings.EqualFold(strings.TrimSpace(alg), "none"):
-			return nil, nil
-		}
-		return nil, fmt.Errorf("jwt: no algorithm %q here", alg)
-	}
-	signature, err := sign()
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
