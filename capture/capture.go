@@ -1,6 +1,6 @@
 // Package capture is the entrance: it defines the packet and the source it
 // comes from. The formats and devices are in the packages below it: pcapfile
-// reads capture files, live reads interfaces through libpcap.
+// reads capture files, live reads interfaces.
 //
 // Contract: a Source is used by one goroutine. The bytes of a Packet belong to
 // the source and are valid until the next call of Next; who needs them longer

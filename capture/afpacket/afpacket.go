@@ -47,6 +47,8 @@ type Ring struct {
 	first   bool // of the interface's: it counts for the interface
 	link    capture.LinkType
 	snap    int
+	poll    time.Duration
+	down    bool // as far as Read knows
 	// Packets from before the filter was set are left out; stale says that no
 	// later one has come yet.
 	began capture.Time
@@ -92,7 +94,7 @@ func Open(name string, opt Options) (rings []*Ring, err error) {
 		if err != nil {
 			return rings, fmt.Errorf("a ring of %d bytes: %w", blocks*blockBytes, err)
 		}
-		rings = append(rings, &Ring{packets: p, card: card, link: link, snap: opt.SnapLen, stale: true})
+		rings = append(rings, &Ring{packets: p, card: card, link: link, snap: opt.SnapLen, poll: opt.Poll, stale: true})
 		// A ring gets packets from its making on, all of them as long as it is
 		// in no group. Nothing is let in until all are.
 		if err = p.SetBPF([]bpf.RawInstruction{{Op: unix.BPF_RET | unix.BPF_K}}); err == nil && opt.Rings > 1 {
@@ -115,8 +117,10 @@ func Open(name string, opt Options) (rings []*Ring, err error) {
 }
 
 // Read fills Time, Length and, from the beginning of its memory, Data. It
-// returns capture.ErrQuiet when no packet came for Options.Poll; any other error
-// is the interface's end.
+// returns capture.ErrQuiet when no packet came for Options.Poll, and, from an
+// interface's first ring, an error that wraps unix.ENETDOWN when the interface
+// goes down. When it is up again, packets come again. Any other error is the
+// interface's end.
 func (r *Ring) Read(p *capture.Packet) error {
 	for {
 		data, info, err := r.packets.ZeroCopyReadPacketData()
@@ -125,7 +129,7 @@ func (r *Ring) Read(p *capture.Packet) error {
 		case afpacket.ErrTimeout:
 			return capture.ErrQuiet
 		case afpacket.ErrPoll:
-			return r.card.gone()
+			return r.broken()
 		default:
 			return err
 		}
@@ -146,6 +150,22 @@ func (r *Ring) Read(p *capture.Packet) error {
 		p.Data = p.Data[:min(len(p.Data), r.snap)]
 		return nil
 	}
+}
+
+// broken says what an error of the ring means. It stays with the ring for good:
+// once the interface was down, nothing wakes the reader up any more.
+func (r *Ring) broken() error {
+	up, err := r.card.up()
+	if err != nil {
+		return err
+	}
+	was := r.down
+	r.down = !up
+	if r.down && !was && r.first {
+		return fmt.Errorf("%w; capturing goes on when the interface is up again", unix.ENETDOWN)
+	}
+	time.Sleep(r.poll)
+	return capture.ErrQuiet
 }
 
 // addresses is the length of an Ethernet header's addresses, behind which tags

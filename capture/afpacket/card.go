@@ -73,12 +73,21 @@ func (c *card) linkType() (capture.LinkType, error) {
 	return 0, fmt.Errorf("its packets are neither Ethernet nor raw IP (hardware type %d)", c.hardware)
 }
 
-// gone says why a ring gives an error.
-func (c *card) gone() error {
-	if _, err := net.InterfaceByIndex(c.Index); err != nil {
-		return errors.New("the interface disappeared")
+// up says whether the interface is up; an error that it is gone.
+func (c *card) up() (bool, error) {
+	request, err := unix.NewIfreq(c.Name)
+	if err != nil {
+		return false, err
 	}
-	return errors.New("the interface went down")
+	request.SetUint32(uint32(c.Index)) // its name may be another by now
+	err = unix.IoctlIfreq(c.fd, unix.SIOCGIFNAME, request)
+	if err == nil {
+		err = unix.IoctlIfreq(c.fd, unix.SIOCGIFFLAGS, request)
+	}
+	if err != nil {
+		return false, errors.New("the interface disappeared")
+	}
+	return request.Uint16()&unix.IFF_UP != 0, nil
 }
 
 // missed counts the packets that the interface had no room for, over all that

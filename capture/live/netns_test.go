@@ -63,6 +63,10 @@ func TestLive(t *testing.T) {
 		t.Run("Drops", engines(countsDrops))
 		t.Run("Close", engines(closesWhileBlocked))
 		t.Run("InterfaceGoes", engines(interfaceGoes))
+		t.Run("InterfaceGoesDown", engines(interfaceGoesDown))
+		t.Run("Agree", enginesAgree)
+		t.Run("Fragments", fragmentsStayTogether)
+		t.Run("Load", engines(accountsForAll))
 		t.Run("OpenErrors", engines(openErrors))
 		t.Run("Lists", listsInterfaces)
 		t.Run("Rights", saysWhichRights)
@@ -93,7 +97,12 @@ func engines(scenario func(*testing.T, Options)) func(*testing.T) {
 
 // inNamespace runs the scenarios of that name in a namespace of their own.
 func inNamespace(name string) ([]byte, error) {
-	cmd := role("sensor", "-test.run=^TestLive$/"+name, "-test.timeout=120s", "-test.count=1", "-test.v")
+	return namespaced("-test.run=^TestLive$/"+name, "-test.timeout=120s", "-test.count=1", "-test.v").CombinedOutput()
+}
+
+// namespaced is the test program in a namespace of its own.
+func namespaced(args ...string) *exec.Cmd {
+	cmd := role("sensor", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if uid := os.Geteuid(); uid != 0 {
 		// Where the system lets every user have namespaces, that will do.
@@ -101,7 +110,7 @@ func inNamespace(name string) ([]byte, error) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
-	return cmd.CombinedOutput()
+	return cmd
 }
 
 // network is the client's namespace, seen from the sensor's.
@@ -503,6 +512,44 @@ func interfaceGoes(t *testing.T, opt Options) {
 	}
 	if requests := count(collect(t, s[rings:]), "GET /page/"); requests != 2 {
 		t.Errorf("%d requests on lo, want 2", requests)
+	}
+}
+
+// interfaceGoesDown: when it is up again, capturing goes on.
+func interfaceGoesDown(t *testing.T, opt Options) {
+	n := setUp(t)
+	opt.Interfaces, opt.BPF, opt.Poll = []string{sensorLink}, "tcp", 10*time.Millisecond
+	sources, err := Open(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tap(sources)
+	t.Cleanup(s.close)
+	if err := ip("link set " + sensorLink + " down"); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, s := range sources {
+		for range 10 {
+			var p capture.Packet
+			if err := s.Next(&p); err != nil && err != capture.ErrQuiet {
+				told = append(told, err.Error())
+			}
+		}
+	}
+	var want []string
+	if opt.Engine == AFPacket { // libpcap keeps it to itself
+		want = []string{sources[0].Name() + ": network is down; capturing goes on when the interface is up again"}
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	if err := ip("link set " + sensorLink + " up"); err != nil {
+		t.Fatal(err)
+	}
+	n.do(t, "get "+sensorAddr+":8080 4")
+	if requests := count(collect(t, s), "GET /page/"); requests != 4 {
+		t.Errorf("%d requests when it was up again, want 4", requests)
 	}
 }
 
