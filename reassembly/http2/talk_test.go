@@ -181,6 +181,12 @@ type talk struct {
 	packet uint64
 }
 
+// newTalk begins a conversation of which the exchanges go to got.
+func newTalk(l h2.Limits, got *[]string) (*h2.Shard, *talk) {
+	s := h2.NewShard(l, func(x *exchange.Exchange) { *got = append(*got, describe(x)) })
+	return s, &talk{wire: newWire(), parser: s.New(start(true))}
+}
+
 func (t *talk) origin() reassembly.Origin {
 	t.packet++
 	return reassembly.Origin{Order: t.packet, Number: t.packet, Time: capture.Time(t.packet)}
@@ -200,9 +206,6 @@ func (t *talk) step(s string) {
 	}
 	d, b := t.bytes(s[i:])
 	feed := func(b []byte) {
-		for i := range b {
-			b[i] ^= 0 // owned
-		}
 		k := reassembly.Chunk{Dir: d, Bytes: b, Origin: t.origin()}
 		t.parser.Feed(&k)
 		clear(b) // parsers may not keep it
@@ -281,8 +284,8 @@ func describeMessage(b *strings.Builder, m *exchange.Message) {
 // played gives the exchanges of a conversation.
 func played(l h2.Limits, handshake bool, steps ...string) ([]string, h2.Stats) {
 	var got []string
-	s := h2.NewShard(l, func(x *exchange.Exchange) { got = append(got, describe(x)) })
-	t := &talk{wire: newWire(), parser: s.New(start(handshake))}
+	s, t := newTalk(l, &got)
+	t.parser = s.New(start(handshake))
 	for _, step := range steps {
 		t.step(step)
 	}
