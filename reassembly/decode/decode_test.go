@@ -329,6 +329,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(uint16(capture.LinkNFLOG), join([]byte{2, 0, 0, 40, 5, 0, 10, 0, 0, 0, 0, 0, byte(len(v4) + 4), 0, 9, 0}, v4), 0)
 	f.Add(uint16(capture.LinkARCNET), join([]byte{1, 2, 0, 0, 240}, v4), 0)
 	f.Add(uint16(capture.LinkNull), join([]byte{2, 0, 0, 0}, badOptions(v4)), 0)
+	for _, c := range tunnels(f) {
+		f.Add(uint16(c.link), c.data, 0)
+	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte, more int) {
 		var d decode.Decoder
 		seg := reassembly.Segment{Payload: []byte("stale"), Cut: 1 << 31}

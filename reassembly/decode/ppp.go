@@ -101,17 +101,19 @@ func (w *walk) mpls() (protocol, Reason) {
 }
 
 // fits4 and fits6 report whether an IP header's length is that of what is
-// there.
+// there, padding of a short frame aside.
 func (w *walk) fits4(b []byte) bool {
-	if len(b) < 20 || b[0] < 0x45 {
-		return false
-	}
-	n := int(binary.BigEndian.Uint16(b[2:]))
-	return n >= 20 && n <= len(b)+w.cut
+	return len(b) >= 20 && b[0] >= 0x45 && w.fits(b, int(binary.BigEndian.Uint16(b[2:])))
 }
 
 func (w *walk) fits6(b []byte) bool {
-	return len(b) >= 40 && 40+int(binary.BigEndian.Uint16(b[4:])) <= len(b)+w.cut
+	return len(b) >= 40 && w.fits(b, 40+int(binary.BigEndian.Uint16(b[4:])))
+}
+
+func (w *walk) fits(b []byte, n int) bool {
+	const shortest = 46 // payload of an Ethernet frame
+	all := len(b) + w.cut
+	return n == all || n < all && all <= shortest
 }
 
 // isFrame reports whether b seems to begin with an Ethernet header: behind it

@@ -197,7 +197,7 @@ func (w *walk) teredo() (protocol, Reason) {
 		b = b[8:]
 	}
 	const prefix = 0x20010000
-	if len(b) < 40 || b[0]>>4 != 6 || !w.fits6(b) ||
+	if len(b) < 40 || b[0]>>4 != 6 || 40+int(binary.BigEndian.Uint16(b[4:])) > len(b)+w.cut ||
 		binary.BigEndian.Uint32(b[8:]) != prefix && binary.BigEndian.Uint32(b[24:]) != prefix {
 		return 0, NotTCP
 	}
