@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null)
 CAPTURES ?= ../shared/captures
 FUZZTIME ?= 60s
+SEEDS    ?= 10
 DEMO     := testdata/pcaps/demo/in.pcap
 
 .PHONY: build
@@ -41,6 +42,10 @@ fuzz: need-build ## every fuzz target, FUZZTIME each
 .PHONY: truth
 truth: build ## compare what is rebuilt of the captures in CAPTURES with tshark's view
 	go run ./cmd/authlab truth $(CAPTURES)
+
+.PHONY: damage
+damage: build ## replay the captures in CAPTURES, and SEEDS damaged copies of each kind
+	go run ./cmd/authlab damage -seeds $(SEEDS) $(CAPTURES)
 
 .PHONY: clean
 clean: ## remove what was built

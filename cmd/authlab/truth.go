@@ -1,107 +1,180 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 )
 
-// What must hold: the share of request lines and of statuses that are found,
-// over all files that are scored, and the memory for any file.
+// leastFound is the share of each measure that must be found, over all files.
+const leastFound = 0.99
+
+// measure is one thing of the truth that is looked for.
+type measure int
+
 const (
-	leastFound = 0.99
-	mostMemory = 300e6
+	requests1 measure = iota
+	statuses1
+	requests2
+	statuses2
+	clientHellos
+	serverHellos
+	opened
+	measures
 )
 
-// unscored are the tags of captures whose HTTP is not yet to be found:
-// tunnels, fragments and TLS. VLAN tags are no reason.
-var unscored = []string{
-	"tunnel", "mpls", "pppoe", "gre", "erspan", "vxlan", "geneve", "gtpu", "ipip", "6in4", "teredo",
-	"ipfrag", "tls-decrypts-http",
+var measureNames = [measures]string{
+	requests1: "HTTP/1 requests", statuses1: "statuses", requests2: "HTTP/2 requests", statuses2: "statuses",
+	clientHellos: "client hellos", serverHellos: "server hellos", opened: "decrypted",
 }
 
-// scored reports whether a file's exchanges are compared.
-func scored(tags []string) bool {
-	has := func(tag string) bool { return slices.Contains(tags, tag) }
-	if !has("http1") || slices.ContainsFunc(unscored, has) {
-		return false
+// score is how much of the truth was found, by measure.
+type score [measures]struct{ found, of int }
+
+func (s *score) add(t *score) {
+	for m := range s {
+		s[m].found += t[m].found
+		s[m].of += t[m].of
 	}
-	return !has("encap") || has("vlan") || has("qinq")
 }
 
-// compareAll runs program on every capture of the folder's inventory and
-// prints a table. It fails where too little is found, a run crashes or takes
-// too much memory.
-func compareAll(w io.Writer, folder, program string) error {
-	f, err := os.Open(filepath.Join(folder, "inventory.tsv"))
-	if err != nil {
-		return fmt.Errorf("no captures to compare with: %w", err)
+// complete reports whether all was found.
+func (s *score) complete() bool {
+	for m := range s {
+		if s[m].found < s[m].of {
+			return false
+		}
 	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
-	rows, err := r.ReadAll()
+	return true
+}
+
+// except takes what is known to be missing for a good reason out of the score:
+// for each exception at most as many as it says.
+func (s *score) except(list []exception) {
+	for _, e := range list {
+		s[e.measure].of -= min(e.missing, s[e.measure].of-s[e.measure].found)
+	}
+}
+
+// cells gives the score as cells of a table: found of all.
+func (s *score) cells() string {
+	var b strings.Builder
+	for m := range s {
+		if s[m].of == 0 {
+			b.WriteString("-\t")
+		} else {
+			fmt.Fprintf(&b, "%d/%d\t", s[m].found, s[m].of)
+		}
+	}
+	return b.String()
+}
+
+func share(n, of int) float64 {
+	if of == 0 {
+		return 1
+	}
+	return float64(n) / float64(of)
+}
+
+// tally is the scores of all files.
+type tally struct {
+	total score
+	tags  map[string]*tagged
+}
+
+// tagged is the score of the files with one tag.
+type tagged struct {
+	score score
+	files int
+}
+
+// add counts a file.
+func (t *tally) add(l *listed, s *score) {
+	t.total.add(s)
+	if t.tags == nil {
+		t.tags = map[string]*tagged{}
+	}
+	for _, tag := range l.tags {
+		if t.tags[tag] == nil {
+			t.tags[tag] = &tagged{}
+		}
+		t.tags[tag].files++
+		t.tags[tag].score.add(s)
+	}
+}
+
+// groups are the tags of which the numbers are printed.
+var groups = []struct {
+	name string
+	tags []string
+}{
+	{"tunnels", []string{
+		"tunnel", "encap", "vlan", "qinq", "llc", "mpls", "pppoe", "gre", "nvgre", "erspan", "vxlan", "geneve", "ipip", "6in4",
+		"teredo", "gtpu", "ah", "ipfrag", "ip6frag", "overlap-flows", "synthetic-encap",
+	}},
+	{"protocols", []string{
+		"http1", "http2", "h2c", "h2-midstream", "grpc", "websocket", "upgrade-101", "connect", "connect-proxy", "pipelined",
+		"chunked", "content-encoding", "ce-gzip", "ce-deflate", "ce-br", "100-continue", "nonstd-port",
+		"tls", "SSLv3", "TLS1.0", "TLS1.1", "TLS1.2", "TLS1.3", "tls-keys", "tls-decrypts-http", "ipv6",
+	}},
+	{"damage", []string{
+		"requests-only", "responses-only", "one-sided", "midstream", "tcp-damage", "tcp-odd", "overlap", "gap", "missing-segments",
+		"snaplen-cut", "truncated-file", "malformed", "http-odd", "evasion", "http-evader", "fuzzed", "tfo", "urgent",
+	}},
+}
+
+// compareAll runs program on every capture of a folder and prints what of the
+// truth it finds: the files where something is missing, the numbers by tag and
+// in all. It fails where too little is found, a run crashes or takes too much.
+//
+// Told to, it prints each thing that is missing, too.
+func compareAll(w io.Writer, folder, program string, each bool) error {
+	files, err := readInventory(folder)
 	if err != nil {
 		return err
 	}
-	path, tags := slices.Index(rows[0], "path"), slices.Index(rows[0], "tags")
-	if path < 0 || tags < 0 {
-		return errors.New("the inventory has no columns path and tags")
-	}
-
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "requests\tof\tstatuses\tof\tMB\t  file")
-	var total score
+	var sum tally
 	var failures []string
-	for _, row := range rows[1:] {
-		name := row[path]
-		run, err := exchangesOf(program, filepath.Join(folder, name))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	heading := strings.Join(measureNames[:], "\t") + "\t"
+	fmt.Fprintf(t, "%s  files in which something is missing\n", heading)
+	for i := range files {
+		l := &files[i]
+		s, missing, err := compareFile(folder, l, program)
 		if err != nil {
-			failures = append(failures, fmt.Sprintf("%s: %v", name, err))
+			failures = append(failures, fmt.Sprintf("%s: %v", l.name, err))
 			continue
 		}
-		if run.memory > mostMemory {
-			failures = append(failures, fmt.Sprintf("%s: %d MB of memory", name, run.memory/1e6))
+		raw := s
+		s.except(exceptions[l.name])
+		sum.add(l, &s)
+		if !each {
+			missing = nil
 		}
-		s, note := score{}, ""
-		switch why := exceptions[name]; {
-		case !scored(strings.Split(row[tags], ",")):
-			continue
-		case why != "":
-			note = " not scored: " + why
-			fallthrough
-		default:
-			truth, err := readTruth(filepath.Join(folder, "truth", strings.TrimPrefix(name, "files/")+".json"))
-			if err != nil {
-				failures = append(failures, fmt.Sprintf("%s: %v", name, err))
-				continue
+		if !raw.complete() {
+			fmt.Fprintf(t, "%s  %s\n", raw.cells(), l.name)
+			for _, e := range exceptions[l.name] {
+				fmt.Fprintf(t, "%s  (%d %s: %s)\n", strings.Repeat("\t", int(measures)), e.missing, describe(e.measure), e.why)
 			}
-			s = compare(truth, run.exchanges)
-			if why == "" {
-				total.add(s)
+			for _, what := range missing {
+				fmt.Fprintf(t, "%s  - %s\n", strings.Repeat("\t", int(measures)), what)
 			}
 		}
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t  %s%s\n", s.requests, s.wantRequests, s.statuses, s.wantStatuses, run.memory/1e6, name, note)
 	}
-	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t\t  all that are scored\n", total.requests, total.wantRequests, total.statuses, total.wantStatuses)
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%.2f %% of the request lines, %.2f %% of the statuses, %d files run\n",
-		100*share(total.requests, total.wantRequests), 100*share(total.statuses, total.wantStatuses), len(rows)-1)
-	if share(total.requests, total.wantRequests) < leastFound || share(total.statuses, total.wantStatuses) < leastFound {
-		failures = append(failures, fmt.Sprintf("less than %.0f %% were found", 100*leastFound))
+	if err := sum.print(w, heading, files); err != nil {
+		return err
+	}
+	for m := range sum.total {
+		if c := sum.total[m]; share(c.found, c.of) < leastFound {
+			failures = append(failures, fmt.Sprintf("%s: less than %.0f %% were found", describe(measure(m)), 100*leastFound))
+		}
 	}
 	if len(failures) > 0 {
 		return errors.New(strings.Join(failures, "\n"))
@@ -109,132 +182,98 @@ func compareAll(w io.Writer, folder, program string) error {
 	return nil
 }
 
-func share(n, of int) float64 {
-	if of == 0 {
-		return 0
+// describe names a measure where no other stands beside it.
+func describe(m measure) string {
+	switch m {
+	case statuses1:
+		return "statuses of HTTP/1"
+	case statuses2:
+		return "statuses of HTTP/2"
+	case opened:
+		return "decrypted messages"
 	}
-	return float64(n) / float64(of)
+	return measureNames[m]
 }
 
-// request is what a request line and its host come to.
-type request struct{ method, host, path string }
-
-// answered is a request with the status of its response.
-type answered struct {
-	request
-	status int
-}
-
-// score is how much of the truth was found.
-type score struct{ requests, wantRequests, statuses, wantStatuses int }
-
-func (s *score) add(t score) {
-	s.requests += t.requests
-	s.wantRequests += t.wantRequests
-	s.statuses += t.statuses
-	s.wantStatuses += t.wantStatuses
-}
-
-// compare counts the truth's requests, and the statuses of those that have
-// one, that are among the exchanges; each exchange counts once.
-func compare(truth, exchanges []answered) (s score) {
-	lines, statuses := map[request]int{}, map[answered]int{}
-	for _, x := range exchanges {
-		lines[x.request]++
-		statuses[x]++
-	}
-	for _, x := range truth {
-		s.wantRequests++
-		if lines[x.request] > 0 {
-			lines[x.request]--
-			s.requests++
-		}
-		if x.status == 0 {
-			continue
-		}
-		s.wantStatuses++
-		if statuses[x] > 0 {
-			statuses[x]--
-			s.statuses++
+// print prints the numbers by tag, and the shares in all.
+func (t *tally) print(w io.Writer, heading string, files []listed) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	section := func(name string, tags []string) {
+		fmt.Fprintf(table, "\n%sfiles\t  %s\n", heading, name)
+		for _, tag := range tags {
+			if c := t.tags[tag]; c != nil {
+				fmt.Fprintf(table, "%s%d\t  %s\n", c.score.cells(), c.files, strings.TrimPrefix(tag, "link "))
+			}
 		}
 	}
-	return s
+	section("link types", links(files))
+	for _, g := range groups {
+		section(g.name, g.tags)
+	}
+	fmt.Fprintf(table, "\n%s%d\t  all\n", t.total.cells(), len(files))
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for m, c := range t.total {
+		if c.of > 0 {
+			fmt.Fprintf(w, "%6.2f %% of %d %s\n", 100*share(c.found, c.of), c.of, describe(measure(m)))
+		}
+	}
+	return nil
 }
 
-// readTruth reads what tshark saw.
-func readTruth(path string) ([]answered, error) {
-	b, err := os.ReadFile(path)
+// links gives the tags of the link types, in the order in which they come.
+func links(files []listed) (tags []string) {
+	seen := map[string]bool{}
+	for i := range files {
+		for _, tag := range files[i].tags {
+			if strings.HasPrefix(tag, "link ") && !seen[tag] {
+				seen[tag] = true
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
+}
+
+// compareFile runs program on one capture, with the keys that lie beside it.
+func compareFile(folder string, l *listed, program string) (s score, missing []string, err error) {
+	truth, err := readTruth(filepath.Join(folder, "truth", strings.TrimPrefix(l.name, "files/")+".json"))
+	if errors.Is(err, os.ErrNotExist) && !l.has("http1") && !l.has("http2") && !l.has("tls") {
+		err = nil // tshark sees none of it
+	}
 	if err != nil {
-		return nil, err
+		return s, nil, err
 	}
-	var truth struct {
-		Requests []struct {
-			Method, Host, URI string
-			Status            *int
-			ByOrder           *int `json:"status_by_order"`
-		} `json:"http1_requests"`
-	}
-	if err := json.Unmarshal(b, &truth); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	var all []answered
-	for _, r := range truth.Requests {
-		a := answered{request: request{r.Method, strings.ToLower(r.Host), pathOf(r.Method, r.URI)}}
-		if r.Status != nil {
-			a.status = *r.Status
-		} else if r.ByOrder != nil {
-			a.status = *r.ByOrder
+	args := []string{"exchanges"}
+	for _, key := range []struct{ suffix, flag string }{{".keys", "--tls-keylog"}, {".rsa.pem", "--tls-key"}} {
+		if file := l.path(folder) + key.suffix; exists(file) {
+			args = append(args, key.flag, file)
 		}
-		all = append(all, a)
 	}
-	return all, nil
+	run, err := call(program, append(args, l.path(folder))...)
+	if err != nil {
+		return s, nil, err
+	}
+	exchanges, err := readExchanges(run.stdout)
+	if err != nil {
+		return s, nil, err
+	}
+	if run, err = call(program, append(args, "--tls", l.path(folder))...); err != nil {
+		return s, nil, err
+	}
+	handshakes, err := readHandshakes(run.stdout)
+	if err != nil {
+		return s, nil, err
+	}
+	s, missing = compare(&truth, exchanges, handshakes)
+	if l.has("tls-decrypts-http") {
+		s.decrypted(&truth, exchanges)
+	}
+	return s, missing, nil
 }
 
-// pathOf cuts a target to its path, as authtap prints it.
-func pathOf(method, uri string) string {
-	if _, rest, ok := strings.Cut(uri, "://"); ok && method != "CONNECT" && !strings.HasPrefix(uri, "/") {
-		if i := strings.IndexAny(rest, "/?"); i < 0 {
-			uri = "/"
-		} else if uri = rest[i:]; uri[0] == '?' {
-			uri = "/" + uri
-		}
-	}
-	uri, _, _ = strings.Cut(uri, "?")
-	return uri
-}
-
-// run is what came of running authtap on a file.
-type run struct {
-	exchanges []answered
-	memory    int64 // bytes, at most
-}
-
-// exchangesOf runs `program exchanges file`. A damaged file (exit code 1) is no
-// failure, as long as the program says so itself.
-func exchangesOf(program, file string) (run, error) {
-	var r run
-	var errout bytes.Buffer
-	cmd := exec.Command(program, "exchanges", file)
-	cmd.Stderr = &errout
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1 || bytes.Contains(errout.Bytes(), []byte("goroutine "))) {
-		return r, fmt.Errorf("%w: %.500s", err, errout.Bytes())
-	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.memory = usage.Maxrss << 10 // Linux gives KiB
-	}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var x struct {
-			Method, Host, Path string
-			Status             int
-		}
-		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
-			return r, fmt.Errorf("not a line of JSON: %w", err)
-		}
-		r.exchanges = append(r.exchanges, answered{request{x.Method, x.Host, x.Path}, x.Status})
-	}
-	return r, lines.Err()
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
