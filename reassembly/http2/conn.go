@@ -3,22 +3,31 @@ package http2
 import (
 	"encoding/binary"
 	"math"
+	"time"
 
+	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
 // conn parses one conversation.
 type conn struct {
-	shard  *Shard
-	start  *reassembly.Start
-	half   [2]half // by the direction that sends
-	live   *live   // nil without open streams
-	last   uint32  // the highest stream that the client opened
-	sure   uint32  // likewise, while its direction was certain
-	flags  flags
-	client reassembly.Direction // when roles
+	shard *Shard
+	start *reassembly.Start
+	half  [2]half // by the direction that sends
+	live  *live   // nil without open streams
+	last  uint32  // the highest stream that the client opened
+	sure  uint32  // likewise, while its direction was certain
+	// doubted is when streams that may have lost their end began to be waited
+	// for, 0 without any.
+	doubted capture.Time
+	flags   flags
+	client  reassembly.Direction // when roles
 }
+
+// patience is how long something is waited for of a stream that may be over
+// without anybody having seen it.
+const patience = capture.Time(time.Minute)
 
 type flags uint8
 
@@ -89,6 +98,9 @@ func (p *conn) Feed(c *reassembly.Chunk) {
 	h := &p.half[c.Dir]
 	if c.Conflict {
 		p.conflict(c.Dir)
+	}
+	if p.doubted != 0 && c.Origin.Time-p.doubted > patience {
+		p.despair(c.Origin)
 	}
 	switch {
 	case h.state == over:
@@ -475,7 +487,7 @@ func (p *conn) lose(h *half, d reassembly.Direction, at reassembly.Origin) {
 		p.flags |= hidden
 		return
 	}
-	p.missStreams(d)
+	p.missStreams(d, at)
 	if d == p.client {
 		p.flags |= hidden
 		p.last = p.sure

@@ -6,7 +6,7 @@
 // A parser takes its bytes as they come and can stop at any of them. A header
 // block that comes in one chunk is read where it lies; DATA frames are stepped
 // through and cost no memory but what is kept of bodies, for which see package
-// content. A conversation without open streams costs about 300 bytes and the
+// content. A conversation without open streams costs about 200 bytes and the
 // two dynamic tables of HPACK, as far as they are filled. Exchanges own their
 // memory; fields that came from a table share it with others.
 //
@@ -113,6 +113,9 @@ type Stats struct {
 	Resets, Goaways uint64
 	// Late frames with headers or data are on streams that are over.
 	Late uint64
+	// Despaired streams were given since nothing came on them for a minute after
+	// a loss that may have been their end.
+	Despaired uint64
 	// Tunnels are streams that became one, Tunnelled the bytes in them.
 	Tunnels, Tunnelled uint64
 	// Malformed messages, and frames and blocks that are against the protocol.

@@ -38,6 +38,32 @@ func TestLoss(t *testing.T) {
 	})
 }
 
+// What may have ended unseen is not waited for for ever, but what goes on is.
+func TestDespair(t *testing.T) {
+	var got []string
+	shard, k := newTalk(h2.Limits{}, &got)
+	for _, s := range talked(">1 GET /a .", ">3 GET /b .", ">5 GET /c .", "<5 200", "~<1 200 .", "<window", "<5 :x", ">7 GET /d .") {
+		k.step(s)
+	}
+	k.packet += uint64(30e9)
+	k.step("<window")
+	if len(got) != 0 {
+		t.Errorf("after 30 seconds: %q", got)
+	}
+	k.packet += uint64(31e9)
+	k.step(">ping")
+	if strings.Join(got, "; ") != "GET /a -> - [unpaired]; GET /b -> - [unpaired]" || shard.Stats().Despaired != 2 {
+		t.Errorf("after a minute: %q", got)
+	}
+	k.step("<3 200 .")
+	k.step("<5 :y .")
+	k.step("<7 200 .")
+	k.shutdown()
+	if s := strings.Join(got[2:], "; "); s != `GET /c -> 200 ""/2 [after_gap gap midstream]; GET /d -> 200 [after_gap midstream]` {
+		t.Error(s)
+	}
+}
+
 func TestMidstream(t *testing.T) {
 	play(t, false, []playCase{
 		{"with its preface", talked(">1 GET /a x=1 .", "<1 200 y=2 .", ">3 GET /a x=1 .", "<3 200 y=2 ."),

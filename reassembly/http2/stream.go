@@ -24,6 +24,7 @@ type stream struct {
 	guessed   bool               // some of it was read where the direction was guessed
 	websocket bool               // what is asked for is one
 	upgraded  bool               // the response opened a tunnel
+	doubted   bool               // its end may be in what is missing; nothing came since
 	tunnel    reassembly.Parser  // nil where nobody looks into it
 }
 
@@ -136,6 +137,7 @@ func (p *conn) data(h *half, c *reassembly.Chunk, b []byte) {
 	}
 	st, which := p.live.streams[i], p.sends(c.Dir)
 	q := &st.part[which]
+	st.doubted = false
 	last := whole && h.frame.flags&endStream != 0
 	switch {
 	case q.done:
@@ -329,16 +331,31 @@ func (p *conn) goaway(d reassembly.Direction, last uint32, at reassembly.Origin)
 }
 
 // missStreams notes that frames of direction d are missing: any stream may have
-// lost some.
-func (p *conn) missStreams(d reassembly.Direction) {
+// lost some, or its end.
+func (p *conn) missStreams(d reassembly.Direction, at reassembly.Origin) {
 	if p.live == nil {
 		return
 	}
 	which := p.sends(d)
+	p.doubted = at.Time
 	for _, st := range p.live.streams {
+		st.doubted = st.doubted || !st.part[which].done
 		if q := &st.part[which]; st.x != nil && q.head && !q.done {
 			st.message(which).Damage |= exchange.BodyGap
 			q.body.Gap(0)
+		}
+	}
+}
+
+// despair ends the streams on which nothing came since they were doubted.
+func (p *conn) despair(at reassembly.Origin) {
+	p.doubted = 0
+	for i := 0; p.live != nil && i < len(p.live.ids); {
+		if p.live.streams[i].doubted {
+			p.shard.stats.Despaired++
+			p.end(i, at)
+		} else {
+			i++
 		}
 	}
 }
