@@ -232,13 +232,13 @@ func (h Header) Each(name string, f func(value string)) {
 }
 
 // Host is the request's Host (or :authority) as sent, in lower case; of an
-// absolute target without one, the target's.
+// absolute target without one, the target's, without a user's name and
+// password.
 func (x *Exchange) Host() string {
 	h := x.Request.Header.Get("Host")
-	if h == "" {
-		if _, rest, ok := strings.Cut(x.Request.Target, "://"); ok {
-			h, _, _ = strings.Cut(rest, "/")
-		}
+	if h == "" && x.Request.Method != "CONNECT" {
+		h, _, _ = absolute(x.Request.Target)
+		h = h[strings.LastIndexByte(h, '@')+1:]
 	}
 	return strings.ToLower(h)
 }
@@ -247,15 +247,28 @@ func (x *Exchange) Host() string {
 // path; CONNECT's and "*" stay as sent. Neither part is decoded.
 func (x *Exchange) PathQuery() (path, query string) {
 	t := x.Request.Target
-	if x.Request.Method != "CONNECT" && !strings.HasPrefix(t, "/") {
-		if scheme, rest, ok := strings.Cut(t, "://"); ok && !strings.ContainsAny(scheme, "/?") {
-			if i := strings.IndexAny(rest, "/?"); i < 0 {
-				t = "/"
-			} else if t = rest[i:]; t[0] == '?' {
-				t = "/" + t
-			}
+	if x.Request.Method != "CONNECT" {
+		if _, rest, ok := absolute(t); ok {
+			t = rest
 		}
 	}
 	path, query, _ = strings.Cut(t, "?")
 	return path, query
+}
+
+// absolute cuts a target in absolute form (RFC 9112, section 3.2.2) in two:
+// whom it leads to, and what to.
+func absolute(target string) (authority, rest string, ok bool) {
+	scheme, rest, ok := strings.Cut(target, "://")
+	if !ok || strings.ContainsAny(scheme, "/?") {
+		return "", "", false
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return rest, "/", true
+	case rest[i] == '?':
+		return rest[:i], "/" + rest[i:], true
+	}
+	return rest[:i], rest[i:], true
 }
