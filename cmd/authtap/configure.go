@@ -29,7 +29,7 @@ func (p *program) configure() *cobra.Command {
 			t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 			memory := budget(&s, live)
 			fmt.Fprintf(t, "memory\t%v\tbudget that the limits are shares of\n", memory)
-			fmt.Fprintf(t, "shards\t%d\tgoroutines that reassemble and parse\n", shards(&s))
+			fmt.Fprintf(t, "shards\t%d\tgoroutines that reassemble and parse\n", shards(&s, live))
 			fmt.Fprintf(t, "max-findings\t%d\tfindings held at a time\n", s.MaxFindings)
 			for _, k := range config.Known() {
 				fmt.Fprintf(t, "%s\t%d\t%s\n", k.Name, s.Limit(k.Name, memory), k.Doc)

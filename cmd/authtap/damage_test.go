@@ -184,7 +184,7 @@ func judged(t *testing.T, packets []reassemblytest.Packet) judgement {
 	}
 	_, err = pipeline.Run(context.Background(), pipeline.Options[*detect.Inspection]{
 		Sources: []capture.Source{&memory{packets: packets}}, Shards: 1,
-		NewStreams: pipeline.StreamsOf(pipeline.Limits{}),
+		NewStreams: pipeline.StreamsOf(pipeline.Limits{}, nil),
 		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
 			n := detect.NewInspector(options)
 			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake}

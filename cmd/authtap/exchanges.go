@@ -43,7 +43,7 @@ have an answer, so that their outcome can be known.`,
 			if err != nil {
 				return err
 			}
-			source, err := p.openFiles(args)
+			source, err := p.openFiles(&s, args)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/authtap/authtap/reassembly/http1"
 	"github.com/authtap/authtap/reassembly/http2"
 	"github.com/authtap/authtap/reassembly/tlswire"
+	"github.com/authtap/authtap/reassembly/tlswire/decrypt"
 )
 
 // limits gives the limits of one of n shards. Where nobody looks at bodies
@@ -39,6 +40,10 @@ func limits(s *config.Settings, memory config.Size, bodies bool, n int) pipeline
 		TLS: tlswire.Limits{
 			HandshakeBytes: s.Limit("handshake-bytes", memory),
 			HeldBytes:      max(1, s.Limit("tls-bytes", memory)/n),
+		},
+		Decrypt: decrypt.Limits{
+			FlowBytes:  s.Limit("tls-waiting-stream", memory),
+			TotalBytes: max(1, s.Limit("tls-waiting", memory)/n),
 		},
 	}
 }

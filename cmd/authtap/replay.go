@@ -28,7 +28,7 @@ nothing in the store.`,
 			if err != nil {
 				return err
 			}
-			source, err := p.openFiles(args)
+			source, err := p.openFiles(&s, args)
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/capture/live"
-	"github.com/authtap/authtap/capture/pcapfile"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 )
@@ -37,10 +36,14 @@ func budget(s *config.Settings, live bool) config.Size {
 
 // shards gives the number of shards: as many as there are cores. The source
 // and the correlator take less than one between them, and where that is not
-// so the scheduler shares.
-func shards(s *config.Settings) int {
-	if s.Shards > 0 {
+// so the scheduler shares. A replay that decrypts has one: what a shard learns
+// of TLS sessions helps the others, and when is to be the same in each run.
+func shards(s *config.Settings, live bool) int {
+	switch {
+	case s.Shards > 0:
 		return s.Shards
+	case !live && opensTLS(s):
+		return 1
 	}
 	return runtime.GOMAXPROCS(0)
 }
@@ -51,18 +54,6 @@ func shards(s *config.Settings) int {
 func useMemory(b config.Size) {
 	debug.SetMemoryLimit(int64(b) / 6 * 5)
 	debug.SetGCPercent(400)
-}
-
-// openFiles opens capture files, and says what it passed over.
-func (p *program) openFiles(args []string) (*pcapfile.Source, error) {
-	source, err := pcapfile.Open(args, pcapfile.Options{Stdin: p.stdin})
-	if err != nil {
-		return nil, err
-	}
-	if others := source.Others(); len(others) > 0 {
-		p.warn("passed over %d files that are no captures, such as %s", len(others), others[0])
-	}
-	return source, nil
 }
 
 // task is what the commands that read traffic have in common.
@@ -94,12 +85,17 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 		p.warn("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
 	}
 
+	secrets, stop, err := p.tlsSecrets(&t)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	bar := p.progress(&t)
 	failed := false
-	opt.Sources, opt.Live, opt.Shards = t.sources, live, shards(&t.settings)
+	opt.Sources, opt.Live, opt.Shards = t.sources, live, shards(&t.settings, live)
 	opt.Filter = t.settings.InnerFilter.Filter
 	opt.Decode = decoding(&t.settings, memory, len(t.sources))
-	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards))
+	opt.NewStreams = pipeline.StreamsOf(limits(&t.settings, memory, t.bodies, opt.Shards), secrets)
 	opt.Failed = func(err error) {
 		failed = true
 		bar.clear()
@@ -123,6 +119,9 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	report := func(stats pipeline.Stats) {
 		var c counts
 		c.pipeline(&stats, t.taps)
+		if secrets != nil {
+			c.secrets(secrets.Stats())
+		}
 		if t.counts != nil {
 			t.counts(&c)
 		} else {

@@ -108,7 +108,7 @@ func rings(s *config.Settings) int {
 	if s.Rings > 0 {
 		return s.Rings
 	}
-	return min(shards(s), 64)
+	return min(shards(s, true), 64)
 }
 
 // tap begins to capture. Without an engine named, it is AF_PACKET where that can

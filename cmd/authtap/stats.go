@@ -83,6 +83,7 @@ func (c *counts) streams(s *pipeline.StreamStats) {
 	c.some(t.HandshakesOver, "TLS handshakes longer than is read")
 	c.some(t.Refusals, "TLS handshakes given up for want of memory")
 	c.some(t.Opaque, "bytes of TLS that nobody decrypts")
+	c.decryption(&s.Decrypt)
 }
 
 // decode adds the packets without a segment, and why.

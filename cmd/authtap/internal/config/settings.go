@@ -31,6 +31,9 @@ type Settings struct {
 	Shards int
 	// Limits replaces some of the shares.
 	Limits Limits
+	// TLSKeyLogs are files of TLS secrets, or folders of them; TLSKeys files of
+	// servers' RSA keys.
+	TLSKeyLogs, TLSKeys []string
 	// DecapOnly names the tunnels that are opened, all of them when it is empty;
 	// NoDecap says that none is. DecapPorts are UDP ports besides the registered
 	// ones.
@@ -118,6 +121,8 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: as many as there are cores")
 		fs.Var(&s.InnerFilter, "inner-filter", "look only at conversations between these ends, of the innermost packets: host, net, port, and, or, not, parentheses")
 		fs.Var(&s.Limits, "limits", "replace limits, as NAME=NUMBER,...; authtap config check lists them")
+		fs.StringSliceVar(&s.TLSKeyLogs, "tls-keylog", s.TLSKeyLogs, "file of TLS secrets (SSLKEYLOGFILE), or a folder of them, that TLS is decrypted with; may be repeated")
+		fs.StringSliceVar(&s.TLSKeys, "tls-key", s.TLSKeys, "file of a server's RSA key (PEM), that TLS up to 1.2 with RSA key exchange is decrypted with; may be repeated")
 		fs.Var(&s.DecapOnly, "decap-only", "open these tunnels only, of "+tunnelNames()+"; may be repeated")
 		fs.BoolVar(&s.NoDecap, "no-decap", s.NoDecap, "open no tunnels")
 		fs.Var(&s.DecapPorts, "decap-ports", "UDP ports of tunnels besides the registered ones, such as vxlan=8472,gtpu=2153")

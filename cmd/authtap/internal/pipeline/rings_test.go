@@ -128,7 +128,7 @@ func exchanges(t *testing.T, sources []capture.Source, shards int) ([]string, pi
 	var lines []string
 	stats, err := pipeline.Run(context.Background(), pipeline.Options[string]{
 		Sources: sources, Live: true, Shards: shards,
-		NewStreams: pipeline.StreamsOf(pipeline.Limits{}),
+		NewStreams: pipeline.StreamsOf(pipeline.Limits{}, nil),
 		NewInspect: func() pipeline.Inspect[string] {
 			return pipeline.Inspect[string]{Exchange: func(x *exchange.Exchange) string {
 				return fmt.Sprint(x.Client, x.Server, x.Request.Method, x.Request.Target, x.Response.Status,

@@ -8,6 +8,8 @@ import (
 	"github.com/authtap/authtap/reassembly/http2"
 	"github.com/authtap/authtap/reassembly/identify"
 	"github.com/authtap/authtap/reassembly/tlswire"
+	"github.com/authtap/authtap/reassembly/tlswire/decrypt"
+	"github.com/authtap/authtap/reassembly/tlswire/secret"
 	"github.com/authtap/authtap/reassembly/websocket"
 )
 
@@ -17,6 +19,7 @@ type Limits struct {
 	HTTP1      http1.Limits
 	HTTP2      http2.Limits
 	TLS        tlswire.Limits
+	Decrypt    decrypt.Limits
 }
 
 // StreamStats counts what the shards did.
@@ -29,11 +32,13 @@ type StreamStats struct {
 	HTTP2      http2.Stats
 	WebSocket  websocket.Stats
 	TLS        tlswire.Stats
+	Decrypt    decrypt.Stats
 }
 
 // StreamsOf gives what a shard works with: an Assembler, and the parsers of
-// the protocols that there are.
-func StreamsOf(l Limits) func(Emit) Streams {
+// the protocols that there are. TLS is decrypted with what secrets holds; nil
+// is as good as an empty store.
+func StreamsOf(l Limits, secrets *secret.Store) func(Emit) Streams {
 	return func(emit Emit) Streams {
 		s := new(streams)
 		exchanged := func(x *exchange.Exchange) {
@@ -49,7 +54,13 @@ func StreamsOf(l Limits) func(Emit) Streams {
 		s.http1.Switch("websocket", func(start *reassembly.Start, client reassembly.Direction, _ *exchange.Exchange) (reassembly.Parser, bool) {
 			return s.websocket.New(start, client), false
 		})
-		s.tls = tlswire.NewShard(l.TLS, emit.Handshake, nil)
+		s.decrypt = decrypt.NewShard(l.Decrypt, secrets, func(start reassembly.Start) reassembly.Parser { return s.table.New(start) })
+		s.tls = tlswire.NewShard(l.TLS, emit.Handshake, func(start *reassembly.Start) tlswire.Opener {
+			if secrets == nil || !secrets.Any(s.packet) {
+				return nil
+			}
+			return s.decrypt.Open(start)
+		})
 		s.table = identify.New(identify.Limits{}, s.http1.Protocol(), s.http2.Protocol(), s.tls.Protocol(), s.tls.Plain())
 		s.assembler = reassembly.New(l.Reassembly, s.table.New)
 		s.assembler.OnClose(func(p reassembly.Parser, oneSided bool) {
@@ -66,18 +77,33 @@ type streams struct {
 	http2     *http2.Shard
 	websocket websocket.Shard
 	tls       *tlswire.Shard
+	decrypt   *decrypt.Shard
+	packet    uint64 // that is being looked at
 	coverage  coverage.Table
 }
 
-func (s *streams) Segment(seg *reassembly.Segment) { s.assembler.Segment(seg) }
-func (s *streams) Tick(at reassembly.Origin)       { s.assembler.Tick(at.Time, at) }
-func (s *streams) Close(at reassembly.Origin)      { s.assembler.Shutdown(at) }
+func (s *streams) Segment(seg *reassembly.Segment) {
+	s.packet = seg.Origin.Order
+	s.assembler.Segment(seg)
+}
+
+func (s *streams) Tick(at reassembly.Origin) {
+	s.packet = at.Order
+	s.assembler.Tick(at.Time, at)
+	s.decrypt.Tick(at)
+}
+
+func (s *streams) Close(at reassembly.Origin) {
+	s.packet = at.Order
+	s.assembler.Shutdown(at)
+	s.decrypt.Close(at)
+}
 
 func (s *streams) Coverage() *coverage.Table { return &s.coverage }
 
 func (s *streams) Stats() StreamStats {
 	return StreamStats{
 		Reassembly: s.assembler.Stats(), Identify: s.table.Stats(),
-		HTTP1: s.http1.Stats(), HTTP2: s.http2.Stats(), WebSocket: s.websocket.Stats(), TLS: s.tls.Stats(),
+		HTTP1: s.http1.Stats(), HTTP2: s.http2.Stats(), WebSocket: s.websocket.Stats(), TLS: s.tls.Stats(), Decrypt: s.decrypt.Stats(),
 	}
 }
