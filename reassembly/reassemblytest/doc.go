@@ -11,7 +11,8 @@
 // # Scripts
 //
 // A script is a text/template with the functions seq, add, pad, repeat, b64 and
-// b64url, and those that the caller brings. What comes out is read by lines:
+// b64url, those for HTTP/2, and those that the caller brings. What comes out is
+// read by lines:
 //
 //	# a comment; blank lines end a message
 //	time 2026-01-02T03:04:05Z     sets the packet clock (this is where it starts)
@@ -36,6 +37,14 @@
 //	capture                       everything is captured again
 //	fin > / fin < / fin           a FIN of the client, the server, or both, client first
 //	rst > / rst <                 a reset
+//
+// HTTP/2 is sent raw, in frames that these functions quote:
+//
+//	>> {{h2hello}}                the client's preface and SETTINGS
+//	<< {{h2settings}}             the server's SETTINGS, and its acknowledgement
+//	>> {{h2 1 ":method: GET" ":path: /" "end"}}
+//	<< {{h2 1 ":status: 200"}}    HEADERS on stream 1, with and without the message's end
+//	<< {{h2data 1 "abc" "end"}}   DATA, likewise
 //
 // Header lines are sent with CRLF, body lines joined by LF without a last one.
 // A message with a body and without Content-Length and Transfer-Encoding gets

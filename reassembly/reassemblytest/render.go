@@ -39,6 +39,8 @@ func Funcs() template.FuncMap {
 		"pad":    func(width, n int) string { return fmt.Sprintf("%0*d", width, n) },
 		"repeat": func(n int, s string) string { return strings.Repeat(s, n) },
 		"b64":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		// Frames of HTTP/2, for raw lines.
+		"h2hello": http2Hello, "h2settings": http2Settings, "h2": http2Headers, "h2data": http2Data,
 		// b64url is without padding, as in tokens.
 		"b64url": func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
 	}
