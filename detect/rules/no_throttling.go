@@ -1,0 +1,70 @@
+package rules
+
+import (
+	"time"
+
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/window"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+var _ = register(detect.Detector{
+	Name:  "no_throttling",
+	Title: "Nobody slows down guessing at a login",
+	Doc: `A hundred logins of one client, or for one account, failed within ten minutes, all of them reached the server that was watched, and none was answered with 429, 403, 423 or 503 or with Retry-After.
+
+Whoever may try as often as he likes finds every password that is not good, and the code of every second factor that is short. One client alone is easily blocked; that nothing happens to a hundred failures of one account shows that nothing counts them.
+
+This speaks of the place in the network that was watched: something in front may throttle others, and a server may lock an account without saying so, which looks the same from outside. An answer that asks for a captcha in its text is not told from others.
+
+Count failures by account as well as by client, slow down or ask for another proof after a few, and say so in the answer. Test that it works behind the proxy, where all requests come from one address.`,
+	Severity: detect.Medium, Confidence: detect.Firm,
+	CWE: []int{307, 799}, OWASP: []string{"API2:2023", "API4:2023"}, ASVS: []string{"6.3.1"},
+	Needs: detect.LoginAttempt,
+	Options: []detect.Option{
+		{Name: "failures", Default: 100, Doc: "failures within ten minutes"},
+		ignoreClients,
+	},
+	State: func(detect.Values) any { return &throttling{window.NewCache[string, bool](20_000, pause)} },
+	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
+		switch x.Response.Status {
+		case 403, 423, 429, 503:
+		default:
+			if !x.Response.Header.Has("Retry-After") { // RFC 9110, section 10.2.3
+				observeLogin(p, x)
+				return
+			}
+		}
+		t := p.State().(*throttling)
+		t.seen.At(clientKey(p), p.Now())
+		if account := accountKey(p); account != "" {
+			t.seen.At(account, p.Now())
+		}
+		observeLogin(p, x)
+	},
+	Windows: loginWindows(map[string]crossed{loginsByClient: notThrottled, loginsByAccount: notThrottled}),
+})
+
+// throttling remembers the clients and accounts that were slowed down.
+type throttling struct{ seen *window.Cache[string, bool] }
+
+// Evicted counts what made room.
+func (t *throttling) Evicted() uint64 { return t.seen.Evicted() }
+
+func notThrottled(p *detect.Pass, key string, s *window.Summary) {
+	failures := s.Within(10 * time.Minute)[window.Failure]
+	place := detect.Key(hostOf(p), p.Endpoint())
+	if s.Latest.Class != window.Failure || failures < uint64(p.Options().Int("failures")) || ignored(p) ||
+		p.State().(*throttling).seen.Get(key, p.Now()) != nil ||
+		p.Ongoing("no_throttling", place, 0) { // another window has counted this one
+		return
+	}
+	p.Report(detect.Report{
+		Key: place, Count: failures, First: s.FirstOf(window.Failure), Principals: true,
+		Evidence: detect.Evidence{
+			{Name: "target", Value: p.Target()},
+			{Name: "failures", Value: credential.Number(int64(failures))},
+		},
+	})
+}
