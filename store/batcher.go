@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,27 +12,28 @@ import (
 
 // BatcherOptions say when a Batcher writes. Zero fields take their defaults.
 type BatcherOptions struct {
-	// Rows is how many findings are worth a write. Default 1,000.
+	// Rows is how many rows are worth a write. Default 10,000.
 	Rows int
-	// Every is the longest that a finding waits for others. Zero waits for Rows
-	// or for Close.
+	// Every is the longest that a row waits for others. Zero waits for Rows, or
+	// for half the queue, or for Close.
 	Every time.Duration
-	// Queue is the largest number of findings that wait, those not counted that
-	// are being written. Default 10,000.
+	// Queue bounds the bytes of rows that wait, besides as many that are being
+	// written. Default 8 MiB.
 	Queue int
-	// Retry makes the batcher outlive a failing sink, for a sensor that cannot
-	// wait: a failed write is tried again, after a second at first, after half
-	// a minute at last, until Close; and findings that find the queue full are
-	// lost, which is counted. Without it a failure is final, and Add waits for
-	// room.
+	// Wait lets those who bring rows wait for room; without it rows that find
+	// the queue full are lost, which is counted.
+	Wait bool
+	// Retry makes the batcher outlive a failing sink: a failed write is tried
+	// again until Close. Without it a failure is final.
 	Retry bool
 	// Failed, when set, is told each failed write that will be tried again.
 	Failed func(error)
 }
 
-// BatcherStats counts findings, each version that reached the batcher.
+// BatcherStats counts rows.
 type BatcherStats struct {
-	// Stored were written; Merged were replaced by a later version before that.
+	// Stored were written; Merged were findings replaced by a later version
+	// before that.
 	Stored, Merged uint64
 	// Waiting are those not written yet; Lost found no room, or were not
 	// written when the batcher was closed.
@@ -40,11 +42,12 @@ type BatcherStats struct {
 	Failures uint64
 }
 
-// Batcher stands in front of a sink and gathers findings, of which only the
-// latest versions are written, in the order in which their first ones came.
+// Batcher stands in front of a sink and gathers rows into blocks. Of findings
+// only the latest versions are written, in the order in which their first ones
+// came.
 //
-// Add and Stats may be called from any goroutine. The sink is written to by a
-// goroutine of the batcher's, which ends with Close.
+// All its methods may be called from any goroutine. The sink is written to by
+// a goroutine of the batcher's, which ends with Close.
 type Batcher struct {
 	sink    Sink
 	opt     BatcherOptions
@@ -55,22 +58,23 @@ type Batcher struct {
 
 	mu      sync.Mutex
 	room    sync.Cond
-	pending []detect.Finding
-	index   map[string]int // of an ID in pending
-	writing int            // findings being written
+	pending Rows
+	bytes   int
+	index   map[string]int // of an ID in pending.Findings
+	writing int            // rows being written
 	stats   BatcherStats
+	hurry   bool
 	err     error
 }
 
 // NewBatcher starts a batcher. Close does not close the sink.
 func NewBatcher(sink Sink, opt BatcherOptions) *Batcher {
 	if opt.Rows <= 0 {
-		opt.Rows = 1000
+		opt.Rows = 10_000
 	}
 	if opt.Queue <= 0 {
-		opt.Queue = 10_000
+		opt.Queue = 8 << 20
 	}
-	opt.Rows = min(opt.Rows, opt.Queue)
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Batcher{
 		sink: sink, opt: opt, cancel: cancel,
@@ -82,45 +86,108 @@ func NewBatcher(sink Sink, opt BatcherOptions) *Batcher {
 	return b
 }
 
-// Add takes a finding. Without Retry it returns the error of the write that
-// failed, after which nothing is taken any more.
-func (b *Batcher) Add(f detect.Finding) error {
+// Finding takes a version of a finding. As all that take rows, it returns the
+// error of the write that failed for good, after which nothing is taken any
+// more.
+func (b *Batcher) Finding(f detect.Finding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for {
-		if b.err != nil {
+	if i, ok := b.index[f.ID]; ok && b.err == nil {
+		b.stats.Merged++
+		if b.pending.Findings[i].Version < f.Version {
+			b.pending.Findings[i] = f
+		}
+		return nil
+	}
+	size := 512 + len(f.Title) + len(f.DedupeKey) + len(f.Host) + len(f.Method) + len(f.Path) + len(f.Principal)
+	for i := range f.Evidence {
+		size += 64 + len(f.Evidence[i].Value.String())
+	}
+	if ok, err := b.admit(size); !ok {
+		return err
+	}
+	b.index[f.ID] = len(b.pending.Findings)
+	b.pending.Findings = append(b.pending.Findings, f)
+	b.added()
+	return nil
+}
+
+// Occurrence takes a state of what happened within a minute.
+func (b *Batcher) Occurrence(o detect.Occurrence) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(256 + len(o.Host)); !ok {
+		return err
+	}
+	b.pending.Occurrences = append(b.pending.Occurrences, o)
+	b.added()
+	return nil
+}
+
+// AuthEvent takes a login attempt.
+func (b *Batcher) AuthEvent(e detect.AuthEvent) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(256 + len(e.Host) + len(e.Method) + len(e.Path) + len(e.Principal)); !ok {
+		return err
+	}
+	b.pending.AuthEvents = append(b.pending.AuthEvents, e)
+	b.added()
+	return nil
+}
+
+// Heartbeat takes a sign of life.
+func (b *Batcher) Heartbeat(h Heartbeat) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(256 + 64*len(h.Counters)); !ok {
+		return err
+	}
+	b.pending.Heartbeats = append(b.pending.Heartbeats, h)
+	b.added()
+	return nil
+}
+
+// admit makes room for a row. It is called with the lock held.
+func (b *Batcher) admit(size int) (ok bool, err error) {
+	for b.err == nil && b.bytes > 0 && b.bytes+size > b.opt.Queue {
+		if !b.opt.Wait || b.hurry {
 			b.stats.Lost++
-			return b.err
-		}
-		if i, ok := b.index[f.ID]; ok {
-			b.stats.Merged++
-			if b.pending[i].Version < f.Version {
-				b.pending[i] = f
-			}
-			return nil
-		}
-		if len(b.pending) < b.opt.Queue {
-			break
-		}
-		if b.opt.Retry {
-			b.stats.Lost++
-			return nil
+			return false, nil
 		}
 		b.room.Wait()
 	}
-	b.index[f.ID] = len(b.pending)
-	b.pending = append(b.pending, f)
-	if n := len(b.pending); n == 1 && b.opt.Every > 0 || n == b.opt.Rows {
+	if b.err != nil {
+		b.stats.Lost++
+		return false, b.err
+	}
+	b.bytes += size
+	return true, nil
+}
+
+// added wakes the writer where it may wait for the row.
+func (b *Batcher) added() {
+	if n := b.pending.Len(); n == 1 && b.opt.Every > 0 || b.full(n) {
 		b.wakeUp()
 	}
-	return nil
 }
+
+// full reports whether the n rows that wait are worth a write.
+func (b *Batcher) full(n int) bool { return n >= b.opt.Rows || b.bytes >= b.opt.Queue/2 }
 
 func (b *Batcher) wakeUp() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Hurry ends all waiting for room, now and later: the run is to end.
+func (b *Batcher) Hurry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hurry = true
+	b.room.Broadcast()
 }
 
 // Close writes what is waiting and ends the batcher. It returns the error of
@@ -142,7 +209,7 @@ func (b *Batcher) Stats() BatcherStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.stats
-	s.Waiting = uint64(len(b.pending) + b.writing)
+	s.Waiting = uint64(b.pending.Len() + b.writing)
 	return s
 }
 
@@ -150,19 +217,20 @@ func (b *Batcher) run(ctx context.Context) {
 	defer close(b.done)
 	for last := false; !last; {
 		last = b.gather()
-		batch := b.take()
-		if len(batch) == 0 {
+		block := b.take()
+		n := block.Len()
+		if n == 0 {
 			continue
 		}
-		err := b.write(ctx, batch)
+		err := b.write(ctx, block)
 		b.mu.Lock()
 		b.writing = 0
 		if err == nil {
-			b.stats.Stored += uint64(len(batch))
+			b.stats.Stored += uint64(n)
 		} else {
 			b.err = err
-			b.stats.Lost += uint64(len(batch) + len(b.pending))
-			b.pending = nil
+			b.stats.Lost += uint64(n + b.pending.Len())
+			b.pending, b.bytes = Rows{}, 0
 			clear(b.index)
 			last = true
 		}
@@ -171,15 +239,16 @@ func (b *Batcher) run(ctx context.Context) {
 	}
 }
 
-// gather waits until a batch is to be written, and reports whether it is the
+// gather waits until a block is to be written, and reports whether it is the
 // last.
 func (b *Batcher) gather() (last bool) {
 	var due <-chan time.Time
 	for {
 		b.mu.Lock()
-		n := len(b.pending)
+		n := b.pending.Len()
+		full := b.full(n)
 		b.mu.Unlock()
-		if n >= b.opt.Rows {
+		if full {
 			return false
 		}
 		if n > 0 && due == nil && b.opt.Every > 0 {
@@ -195,25 +264,20 @@ func (b *Batcher) gather() (last bool) {
 	}
 }
 
-func (b *Batcher) take() []detect.Finding {
+func (b *Batcher) take() *Block {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	batch := b.pending
-	b.pending, b.writing = nil, len(batch)
+	block := &Block{Rows: b.pending}
+	b.pending, b.bytes, b.writing = Rows{}, 0, block.Len()
 	clear(b.index)
 	b.room.Broadcast()
-	return batch
+	return block
 }
 
-const (
-	firstPause = time.Second
-	lastPause  = 30 * time.Second
-)
-
-// write writes a batch, again and again where that is wanted.
-func (b *Batcher) write(ctx context.Context, batch []detect.Finding) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := b.sink.Write(ctx, batch)
+// write writes a block, again and again where that is wanted.
+func (b *Batcher) write(ctx context.Context, block *Block) error {
+	for again := (backOff{}); ; {
+		err := b.sink.Write(ctx, block)
 		if err == nil {
 			return nil
 		}
@@ -225,17 +289,32 @@ func (b *Batcher) write(ctx context.Context, batch []detect.Finding) error {
 			return err
 		default:
 		}
-		if !b.opt.Retry {
+		if !b.opt.Retry || errors.Is(err, ErrPoison) {
 			return err
 		}
 		if b.opt.Failed != nil {
 			b.opt.Failed(err)
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(again.pause()):
 		case <-b.closing: // one attempt more
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		}
 	}
+}
+
+// backOff gives the pauses between attempts: each about twice the one before,
+// from half a second to half a minute. A quarter of each is chance, so that
+// sensors which lost the same server do not come back to it at once.
+type backOff struct{ next time.Duration }
+
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+func (b *backOff) pause() time.Duration {
+	b.next = min(max(2*b.next, firstPause), lastPause)
+	return b.next - rand.N(b.next/4)
 }

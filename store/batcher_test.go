@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ type sink struct {
 	block   chan struct{} // when set, Write waits for it
 }
 
-func (s *sink) Write(ctx context.Context, findings []detect.Finding) error {
+func (s *sink) Write(ctx context.Context, b *store.Block) error {
 	if s.block != nil {
 		select {
 		case <-s.block:
@@ -36,8 +37,17 @@ func (s *sink) Write(ctx context.Context, findings []detect.Finding) error {
 		return s.broken
 	}
 	text := ""
-	for _, f := range findings {
+	for _, f := range b.Findings {
 		text += fmt.Sprintf("%s%d ", f.ID, f.Version)
+	}
+	for _, e := range b.AuthEvents {
+		text += fmt.Sprintf("login%d ", e.Number)
+	}
+	for _, o := range b.Occurrences {
+		text += fmt.Sprintf("occurrence%d ", o.Count)
+	}
+	for _, h := range b.Heartbeats {
+		text += "heartbeat of " + h.Sensor + " "
 	}
 	s.batches = append(s.batches, text)
 	return nil
@@ -51,9 +61,12 @@ func (s *sink) set(broken error) {
 	s.broken = broken
 }
 
+// size is what a finding without texts takes of the queue, in bytes.
+const size = 512
+
 func add(t *testing.T, b *store.Batcher, id string, version uint64) {
 	t.Helper()
-	if err := b.Add(detect.Finding{ID: id, Version: version}); err != nil {
+	if err := b.Finding(detect.Finding{ID: id, Version: version}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,7 +74,7 @@ func add(t *testing.T, b *store.Batcher, id string, version uint64) {
 func TestBatchesByRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{block: make(chan struct{}, 9)}
-		b := store.NewBatcher(s, store.BatcherOptions{Rows: 2, Queue: 3})
+		b := store.NewBatcher(s, store.BatcherOptions{Rows: 2, Queue: 8 * size})
 		add(t, b, "a", 1)
 		add(t, b, "a", 3)
 		add(t, b, "a", 2)
@@ -106,12 +119,12 @@ func TestBatchesByTime(t *testing.T) {
 func TestFailureIsFinal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{block: make(chan struct{}), broken: errors.New("disk full")}
-		b := store.NewBatcher(s, store.BatcherOptions{Rows: 1, Queue: 1})
+		b := store.NewBatcher(s, store.BatcherOptions{Rows: 1, Queue: size, Wait: true})
 		add(t, b, "a", 1)
 		synctest.Wait()
 		add(t, b, "b", 1)
 		third := make(chan error)
-		go func() { third <- b.Add(detect.Finding{ID: "c", Version: 1}) }()
+		go func() { third <- b.Finding(detect.Finding{ID: "c", Version: 1}) }()
 		synctest.Wait()
 		select {
 		case err := <-third:
@@ -137,7 +150,7 @@ func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{broken: errors.New("connection refused")}
 		told := 0
-		b := store.NewBatcher(s, store.BatcherOptions{Rows: 1, Queue: 2, Retry: true, Failed: func(error) { told++ }})
+		b := store.NewBatcher(s, store.BatcherOptions{Rows: 1, Queue: 2 * size, Retry: true, Failed: func(error) { told++ }})
 		add(t, b, "a", 1)
 		synctest.Wait()
 		add(t, b, "b", 1)
@@ -151,7 +164,7 @@ func TestRetry(t *testing.T) {
 		if want := []string{"a1 ", "b1 c2 "}; !slices.Equal(s.batches, want) {
 			t.Errorf("%q, want %q", s.batches, want)
 		}
-		if got, want := b.Stats(), (store.BatcherStats{Stored: 3, Merged: 1, Lost: 1, Failures: 4}); got != want || told != 4 {
+		if got, want := b.Stats(), (store.BatcherStats{Stored: 3, Merged: 1, Lost: 1, Failures: 5}); got != want || told != 5 {
 			t.Errorf("%+v, want %+v; told %d times", got, want, told)
 		}
 		if err := b.Close(context.Background()); err != nil {
@@ -189,6 +202,59 @@ func TestCloseOfAHangingSink(t *testing.T) {
 		}
 		if got := b.Stats(); got.Lost != 1 {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// Rows of all tables come in one block, and take the bytes of their texts.
+func TestRowsOfAllTables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{}
+		b := store.NewBatcher(s, store.BatcherOptions{Queue: 64 << 10, Retry: true})
+		for _, err := range []error{
+			b.Finding(detect.Finding{ID: "a", Version: 1}), b.AuthEvent(detect.AuthEvent{Number: 7}),
+			b.Occurrence(detect.Occurrence{Count: 3}), b.Heartbeat(store.Heartbeat{Sensor: "edge"}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if len(s.batches) != 0 {
+			t.Error("written before there was a reason to")
+		}
+		if err := b.AuthEvent(detect.AuthEvent{Number: 8, Host: strings.Repeat("h", 40<<10)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if want := []string{"a1 login7 login8 occurrence3 heartbeat of edge "}; !slices.Equal(s.batches, want) {
+			t.Errorf("half the queue's bytes wait: %q, want %q", s.batches, want)
+		}
+		b.Close(context.Background())
+	})
+}
+
+// Hurry ends the waiting for room: what finds none is lost, and counted.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{block: make(chan struct{})}
+		b := store.NewBatcher(s, store.BatcherOptions{Rows: 1, Queue: size, Wait: true, Retry: true})
+		add(t, b, "a", 1)
+		synctest.Wait()
+		add(t, b, "b", 1)
+		third := make(chan error, 1)
+		go func() { third <- b.Finding(detect.Finding{ID: "c", Version: 1}) }()
+		synctest.Wait()
+		b.Hurry()
+		if err := <-third; err != nil {
+			t.Error(err)
+		}
+		close(s.block)
+		if err := b.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if got, want := b.Stats(), (store.BatcherStats{Stored: 2, Lost: 1}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
 }

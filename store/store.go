@@ -1,14 +1,22 @@
-// Package store is where findings go and where they are asked for. It defines
-// the two sides, Sink and Reader, and the Batcher that stands in front of a
-// sink; the stores themselves are in the packages below it: sqlite is the
-// embedded default, clickhouse the one for a fleet, output the lines and
+// Package store is where what a sensor tells goes, and where it is asked for.
+// It defines the two sides, Sink and Reader, and what stands between the
+// engine and a sink; the stores themselves are in the packages below it: sqlite
+// is the embedded default, clickhouse the one for a fleet, output the lines and
 // tables on a terminal or in a pipe.
+//
+//	engine ──rows──▶ Batcher ──blocks──▶ Spool ──blocks──▶ Sender ──▶ clickhouse
+//	                    └──────────────────────────────────────────▶ sqlite
 //
 // Contract: a Finding is one version of something found. A store keeps, for
 // each ID, the highest version that it was given, in whatever order versions
-// come and however often; so writing a batch again after an error changes
-// nothing, and replaying a capture again changes no row. Findings handed over
-// are not changed by anybody.
+// come and however often; likewise each Occurrence, and each AuthEvent and
+// Heartbeat once. So writing rows again after an error changes nothing, and
+// replaying a capture again changes no row. Rows handed over are not changed by
+// anybody.
+//
+// The Batcher takes rows without waiting and is bounded in bytes; the Spool
+// keeps blocks on the disk, bounded in bytes, until the Sender has seen them
+// acknowledged. docs/decisions/0006-delivery.md tells why.
 //
 // A store decides nothing: it does not judge, merge by dedupe key, or read the
 // clock to stamp rows.
@@ -16,6 +24,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/netip"
 
@@ -23,13 +32,54 @@ import (
 	"github.com/authtap/authtap/detect"
 )
 
-// Sink takes findings.
+// Rows are what a sensor tells, by the table that they belong to.
+type Rows struct {
+	Findings    []detect.Finding
+	Occurrences []detect.Occurrence
+	AuthEvents  []detect.AuthEvent
+	Heartbeats  []Heartbeat
+}
+
+// Len is the number of rows.
+func (r *Rows) Len() int {
+	return len(r.Findings) + len(r.Occurrences) + len(r.AuthEvents) + len(r.Heartbeats)
+}
+
+// Heartbeat says that a sensor lives, and what it has counted since it was
+// started. Its times are the wall clock's.
+type Heartbeat struct {
+	Sensor        string
+	Time, Started detect.Timestamp
+	Version       string
+	// Key is a fingerprint of the deployment key: sensors with different keys
+	// give different ids to the same credential.
+	Key string
+	// Counters by name, such as "source.packets".
+	Counters map[string]uint64
+}
+
+// Block is rows that are written together.
+type Block struct {
+	// Token names the block: a sink that is given a block again under the same
+	// token keeps it once. Empty where the rows' own identity has to do.
+	Token string
+	Rows
+}
+
+// Of gives a block of findings.
+func Of(findings ...detect.Finding) *Block { return &Block{Rows: Rows{Findings: findings}} }
+
+// ErrPoison is what a sink's error wraps when it will never take this block,
+// but may well take others.
+var ErrPoison = errors.New("these rows are not taken")
+
+// Sink takes blocks.
 type Sink interface {
-	// Write keeps the findings; when it returns nil they are safe. On an error
+	// Write keeps the block; when it returns nil the rows are safe. On an error
 	// none, some or all of them are kept, each of them whole, and the same
-	// findings may be written again. The slice is the caller's: a sink does not
+	// block may be written again. The block is the caller's: a sink does not
 	// keep it. Write is called by one goroutine at a time.
-	Write(ctx context.Context, findings []detect.Finding) error
+	Write(ctx context.Context, b *Block) error
 	// Close releases the sink after the last Write.
 	Close() error
 }

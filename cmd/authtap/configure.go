@@ -38,7 +38,7 @@ func (p *program) configure() *cobra.Command {
 		},
 	}
 	check.Flags().BoolVar(&live, "live", false, "as for live capture")
-	flags(check, config.Stores|config.Reading|config.Judging|config.Live)
+	flags(check, config.Stores|config.Delivery|config.Tables|config.Reading|config.Judging|config.Live)
 	cmd.AddCommand(check)
 	return cmd
 }

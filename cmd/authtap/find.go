@@ -49,7 +49,7 @@ must all hold. Times are RFC 3339, or a duration back from now, such as 24h.`,
 			if err != nil {
 				return usageError{err, cmd.CommandPath()}
 			}
-			reader, err := openStore(cmd.Context(), s.Store, true)
+			reader, err := openReader(cmd.Context(), s.Store)
 			if err != nil {
 				return err
 			}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/capture/live"
@@ -29,30 +28,30 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	if err != nil {
 		return err
 	}
-	sink, err := openStore(ctx, s.Store, false)
-	if err != nil {
-		return err
-	}
 	f := findings{most: s.MaxFindings, last: map[string]int{}, failOn: detect.Severity(s.FailOn)}
 	if live {
 		f.live = p.printing(s.Format)
 	} else {
 		f.print = func(list []detect.Finding) error { return p.printAll(s.Format, list) }
 	}
-	if sink != nil {
-		defer func() { err = errors.Join(err, sink.Close()) }()
-		f.batcher = store.NewBatcher(sink, p.batching(&s, live))
-	}
-	options.Emit = f.emit
+	options.Emit, options.AuthEvent, options.Occurrence = f.emit, f.authEvent, f.occurrence
 	engine, err := detect.NewEngine(options)
 	if err != nil {
 		return err
 	}
-
-	err = runPipeline(ctx, p, task{settings: s, sources: sources, taps: taps, bodies: true, counts: func(c *counts) {
+	if f.delivery, err = p.deliver(ctx, &s, live); err != nil {
+		return err
+	}
+	t := task{settings: s, sources: sources, taps: taps, bodies: true, counts: func(c *counts) {
 		c.engine(engine.Stats())
 		c.findings(&f)
-	}}, pipeline.Options[*detect.Inspection]{
+	}}
+	if live && f.delivery != nil {
+		pulse := p.pulse(options, f.delivery)
+		t.beat = func(stats pipeline.Stats) { pulse(stats, engine.Stats()) }
+	}
+
+	err = runPipeline(ctx, p, t, pipeline.Options[*detect.Inspection]{
 		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
 			n := detect.NewInspector(options)
 			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake}
@@ -130,24 +129,14 @@ func secrets(path string) (*credential.Secrets, error) {
 	return list, nil
 }
 
-// batching says how the store is written to.
-func (p *program) batching(s *config.Settings, live bool) store.BatcherOptions {
-	o := store.BatcherOptions{Queue: s.Limit("store-queue", 0)}
-	if live {
-		o.Every, o.Retry = time.Second, true
-		o.Failed = func(err error) { p.warn("the store does not take findings, will try again: %v", err) }
-	}
-	return o
-}
-
 // findings is what becomes of findings behind the engine.
 type findings struct {
-	live    store.Sink     // prints each version; nil in a replay
-	batcher *store.Batcher // nil without a store
-	err     error          // of printing or storing: ends the run
-	failOn  detect.Severity
-	met     bool // a finding is as severe as failOn
-	closed  bool
+	live     store.Sink // prints each version; nil in a replay
+	delivery *delivery  // nil without a store
+	err      error      // of printing or storing: ends the run
+	failOn   detect.Severity
+	met      bool // a finding is as severe as failOn
+	closed   bool
 
 	// In a replay: the last versions, by ID, how many there may be, and what
 	// prints them.
@@ -165,12 +154,26 @@ func (f *findings) emit(x detect.Finding) {
 	}
 	if f.live != nil {
 		f.severity(x.Severity)
-		f.err = f.live.Write(context.Background(), []detect.Finding{x})
+		f.err = f.live.Write(context.Background(), store.Of(x))
 	} else {
 		f.keep(x)
 	}
-	if f.batcher != nil {
-		f.err = errors.Join(f.err, f.batcher.Add(x))
+	if f.delivery != nil {
+		f.err = errors.Join(f.err, f.delivery.batcher.Finding(x))
+	}
+}
+
+// authEvent takes a login attempt.
+func (f *findings) authEvent(e detect.AuthEvent) {
+	if f.delivery != nil && f.err == nil {
+		f.err = f.delivery.batcher.AuthEvent(e)
+	}
+}
+
+// occurrence takes what happened to a finding within a minute.
+func (f *findings) occurrence(o detect.Occurrence) {
+	if f.delivery != nil && f.err == nil {
+		f.err = f.delivery.batcher.Occurrence(o)
 	}
 }
 
@@ -196,11 +199,8 @@ func (f *findings) severity(s detect.Severity) {
 func (f *findings) close() error {
 	f.closed = true
 	err := f.err
-	if f.batcher != nil {
-		// A store that hangs does not hold the end up for ever.
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		err = errors.Join(err, f.batcher.Close(ctx))
+	if f.delivery != nil {
+		err = errors.Join(err, f.delivery.close())
 	}
 	if f.live != nil {
 		return errors.Join(err, f.live.Close())
@@ -220,13 +220,9 @@ func (f *findings) close() error {
 // findings adds what was printed and stored.
 func (c *counts) findings(f *findings) {
 	c.some(f.beyond, "findings not printed: more than --max-findings")
-	if f.batcher == nil {
-		return
+	if f.delivery != nil {
+		c.delivery(f.delivery)
 	}
-	b := f.batcher.Stats()
-	c.add(b.Stored, "rows stored")
-	c.some(b.Waiting, "rows waiting")
-	c.some(b.Lost, "rows lost")
 }
 
 // engine adds what the engine counted.

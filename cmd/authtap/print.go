@@ -25,5 +25,5 @@ func (p *program) printAll(f config.Format, findings []detect.Finding) error {
 		_, plain := p.environ("NO_COLOR")
 		return output.Table(p.stdout, findings, output.TableOptions{Width: p.stdoutWidth, Color: p.stdoutWidth > 0 && !plain})
 	}
-	return p.printing(f).Write(context.Background(), findings)
+	return p.printing(f).Write(context.Background(), store.Of(findings...))
 }

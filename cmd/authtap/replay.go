@@ -37,6 +37,6 @@ nothing in the store.`,
 		},
 	}
 	cmd.Flags().StringArrayVarP(&read, "read", "r", nil, "a capture file, as an argument; may be repeated")
-	flags(cmd, config.Stores|config.Reading|config.Judging)
+	flags(cmd, config.Stores|config.Delivery|config.Tables|config.Reading|config.Judging)
 	return cmd
 }

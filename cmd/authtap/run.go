@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/capture/live"
@@ -67,6 +69,9 @@ type task struct {
 	// counts adds to the statistics what stands behind the pipeline, where that
 	// is more than the exchanges.
 	counts func(*counts)
+	// beat takes the statistics at the beginning and every minute; nil for
+	// none.
+	beat func(pipeline.Stats)
 	// coverage prints what was seen of each server; nil tells of it where much
 	// was lost.
 	coverage func(*pipeline.Stats) error
@@ -108,9 +113,24 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 			return mark(m)
 		}
 	}
+	var say atomic.Bool
+	var beats <-chan time.Time
+	begun := t.beat == nil
+	if t.beat != nil {
+		ticker := time.NewTicker(heartbeatEvery)
+		defer ticker.Stop()
+		beats = ticker.C
+	}
 	opt.Report = func() bool {
+		if !begun {
+			begun = true
+			return true
+		}
 		select {
 		case <-usr1:
+			say.Store(true)
+			return true
+		case <-beats:
 			return true
 		default:
 			return false
@@ -132,7 +152,14 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 			blindSpots(p.stderr, &stats)
 		}
 	}
-	opt.Reported = report
+	opt.Reported = func(stats pipeline.Stats) {
+		if t.beat != nil {
+			t.beat(stats)
+		}
+		if say.Swap(false) {
+			report(stats)
+		}
+	}
 	stats, err := pipeline.Run(ctx, opt)
 	bar.close()
 	report(stats)

@@ -98,7 +98,7 @@ ends, SIGUSR1 prints statistics.`,
 	fs.StringVarP(&write, "write", "w", "", "also write the packets to a file")
 	fs.StringVarP(&filterFile, "filter-file", "F", "", "read the filter from a file")
 	fs.BoolVarP(&unpromiscuous, "no-promiscuous-mode", "p", false, "do not ask for packets of others")
-	flags(cmd, config.Stores|config.Reading|config.Judging|config.Live)
+	flags(cmd, config.Stores|config.Delivery|config.Tables|config.Reading|config.Judging|config.Live)
 	return cmd
 }
 

@@ -4,17 +4,18 @@ import (
 	"context"
 	"strings"
 
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/store"
 	"github.com/authtap/authtap/store/clickhouse"
 	"github.com/authtap/authtap/store/sqlite"
 )
 
-// openStore opens the store that --store names; nil for none. A reader does
-// not make one that is missing.
-func openStore(ctx context.Context, name string, reader bool) (store.Store, error) {
+// openReader opens the store that --store names to ask it; nil for none. It
+// makes nothing that is missing.
+func openReader(ctx context.Context, name string) (store.Reader, error) {
 	switch scheme, rest, _ := strings.Cut(name, ":"); scheme {
 	case "sqlite":
-		return opened(sqlite.Open(rest, sqlite.Options{Existing: reader}))
+		return opened(sqlite.Open(rest, sqlite.Options{Existing: true}))
 	case "clickhouse", "clickhouses":
 		return opened(clickhouse.Open(ctx, name, clickhouse.Options{}))
 	}
@@ -27,4 +28,9 @@ func opened[S store.Store](s S, err error) (store.Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tables gives the options of ClickHouse's tables.
+func tables(s *config.Settings) clickhouse.Options {
+	return clickhouse.Options{Migrate: s.Migrate, Cluster: s.Cluster, Retain: s.Retain}
 }

@@ -1,14 +1,16 @@
-// Package clickhouse keeps findings in ClickHouse: the store of a fleet.
+// Package clickhouse keeps what sensors tell in ClickHouse: the store of a
+// fleet.
 //
-// Contract: Write sends a batch under a token of its own, so that a batch whose
-// answer was lost can be sent again without its rows coming twice; it gives up
-// after a number of attempts. What the tables hold are versions; reading gives
-// the highest of each ID, whether ClickHouse has merged the rows yet or not.
-// Times are kept in microseconds, from 1900 on. A Store holds a few connections
-// and no findings. Write belongs to one goroutine, Findings and Stats to any.
+// Contract: Write sends a block's rows, table by table, under the block's
+// token, so that a block whose outcome is not known can be written again
+// without its rows coming twice; doing so is the caller's part (store.Sender).
+// The tables hold versions; reading gives the highest of each finding, whether
+// ClickHouse has merged the rows yet or not. Times are kept in microseconds,
+// from 1900 to 2299. A Store holds a few connections and no rows. Write belongs
+// to one goroutine, Findings and Stats to any.
 //
-// It makes its tables, but not its database, and drops nothing: how long
-// findings are kept is for the server's owner to say (docs/clickhouse.md).
+// It makes its tables where it is told to, but not its database, and removes
+// rows only by Options.Retain (docs/clickhouse.md).
 package clickhouse
 
 import (
@@ -25,16 +27,20 @@ import (
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 
-	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store"
 )
 
 // Options of Open. Zero fields take their defaults.
 type Options struct {
-	// Attempts is how often a batch is sent before Write gives up. Default 5.
-	Attempts int
-	// Pause is the time before the second attempt; it doubles each time.
-	// Default 250 ms.
-	Pause time.Duration
+	// Migrate makes the tables, or brings them up to date, before they are used
+	// for the first time. Without it they must be there.
+	Migrate bool
+	// Cluster is the name of the cluster to make the tables for; empty for a
+	// single server. Tables that are there are used as they are.
+	Cluster string
+	// Retain says for how many days rows are kept, by the names of Retained; 0
+	// is for ever. What is not named is left as it is.
+	Retain map[string]int
 	// Timeout is how long the server may take to be reached; its answers may
 	// take ten times as long. Default 5 s.
 	Timeout time.Duration
@@ -44,10 +50,8 @@ type Options struct {
 
 // Stats counts since Open.
 type Stats struct {
-	// Batches and Findings that the server has taken.
-	Batches, Findings uint64
-	// Retries are batches that were sent again.
-	Retries uint64
+	// Blocks and Rows that the server has taken.
+	Blocks, Rows uint64
 }
 
 // Store is a database on a server. It implements store.Store.
@@ -55,42 +59,80 @@ type Store struct {
 	conn    driver.Conn
 	address string // for errors: host, port and database, no password
 	options Options
+	// form is that of the tables, once it is known that they are as they
+	// should be; nil before.
+	form atomic.Pointer[form]
 
-	batches, findings, retries atomic.Uint64
+	blocks, rows atomic.Uint64
 }
 
-// Open reaches the server at clickhouse://user:password@host:port/database, or
-// clickhouses:// for TLS, and makes the tables that are not there yet. Ports
-// are by default 9000 and 9440, the database "default". Its errors say what to
-// do and do not contain the password.
-func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	if o.Attempts <= 0 {
-		o.Attempts = 5
-	}
-	if o.Pause <= 0 {
-		o.Pause = 250 * time.Millisecond
-	}
+// mostDays is half a century: what ends behind 2106 is over at once for
+// ClickHouse.
+const mostDays = 18_250
+
+// New makes a store of the server at clickhouse://user:password@host:port/database,
+// or clickhouses:// for TLS, without reaching for it yet. Ports are by default
+// 9000 and 9440, the database "default".
+func New(dsn string, o Options) (*Store, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
+	}
+	for name, days := range o.Retain {
+		if days < 0 || days > mostDays {
+			return nil, fmt.Errorf("%s cannot be kept for %d days: it is between 0, for ever, and %d", name, days, mostDays)
+		}
+		if retained[name] == nil {
+			return nil, fmt.Errorf("there are no rows %q to be kept for a time: it is one of %s", name, strings.Join(Retained(), ", "))
+		}
 	}
 	settings, err := parseDSN(dsn, o)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, settings, o)
+	return newStore(settings, o)
 }
 
-func open(ctx context.Context, settings *driver.Options, o Options) (*Store, error) {
+func newStore(settings *driver.Options, o Options) (*Store, error) {
 	conn, err := driver.Open(settings)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{conn: conn, address: settings.Addr[0] + "/" + settings.Auth.Database, options: o}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(s.explain(err), conn.Close())
+	return &Store{conn: conn, address: settings.Addr[0] + "/" + settings.Auth.Database, options: o}, nil
+}
+
+// Open is New for those who want to know at once: it reaches the server and
+// sees to the tables. Its errors say what to do and do not contain the
+// password.
+func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	s, err := New(dsn, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.conn.Close())
 	}
 	return s, nil
 }
+
+// prepare sees to the tables, once.
+func (s *Store) prepare(ctx context.Context) error {
+	if s.form.Load() != nil {
+		return nil
+	}
+	see := s.check
+	if s.options.Migrate {
+		see = s.migrate
+	}
+	if err := see(ctx); err != nil {
+		return s.explain(err)
+	}
+	return nil
+}
+
+func (s *Store) ready(f form) { s.form.Store(&f) }
+
+// Address is the server's host, port and database, without user and password.
+func (s *Store) Address() string { return s.address }
 
 // parseDSN reads the address. Its errors do not repeat it: it may hold a
 // password.
@@ -151,45 +193,67 @@ func parseDSN(dsn string, o Options) (*driver.Options, error) {
 func (s *Store) Close() error { return s.conn.Close() }
 
 // Stats may be called at any time.
-func (s *Store) Stats() Stats {
-	return Stats{Batches: s.batches.Load(), Findings: s.findings.Load(), Retries: s.retries.Load()}
-}
+func (s *Store) Stats() Stats { return Stats{Blocks: s.blocks.Load(), Rows: s.rows.Load()} }
 
-// Write keeps the findings, in one batch. A batch whose outcome is unknown is
-// built anew and sent under the same token, which the server knows again if it
-// has taken the rows.
-func (s *Store) Write(ctx context.Context, findings []detect.Finding) error {
-	if len(findings) == 0 {
+// Write keeps the block's rows, in one batch for each table; see store.Sink.
+// Where the block has no token, its batches have one of chance.
+func (s *Store) Write(ctx context.Context, b *store.Block) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.Len() == 0 {
 		return nil
 	}
-	token := rand.Text()
-	pause := s.options.Pause
-	for attempt := 1; ; attempt++ {
-		err := s.send(ctx, token, findings)
-		if err == nil {
-			s.batches.Add(1)
-			s.findings.Add(uint64(len(findings)))
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("clickhouse %s: %d findings not written: %w", s.address, len(findings), ctx.Err())
-		}
-		if attempt == s.options.Attempts || !passing(err) {
-			return fmt.Errorf("%d findings not written, sent %d times: %w", len(findings), attempt, s.explain(err))
-		}
-		s.retries.Add(1)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-		pause *= 2
+	if err := s.prepare(ctx); err != nil {
+		return err
 	}
+	token := b.Token
+	if token == "" {
+		token = rand.Text()
+	}
+	for _, err := range []error{
+		write(ctx, s, token, "findings", columns, b.Findings, findingValues),
+		write(ctx, s, token, "occurrences", occurrenceColumns, b.Occurrences, occurrenceValues),
+		write(ctx, s, token, "auth_events", authEventColumns, b.AuthEvents, authEventValues),
+		write(ctx, s, token, "sensors", heartbeatColumns, b.Heartbeats, heartbeatValues),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	s.blocks.Add(1)
+	s.rows.Add(uint64(b.Len()))
+	return nil
 }
 
-// send sends one batch.
-func (s *Store) send(ctx context.Context, token string, findings []detect.Finding) error {
+// write sends the rows of one table.
+func write[T any](ctx context.Context, s *Store, token, table, columns string, rows []T, values func(*T) []any) error {
+	if len(rows) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err := send(ctx, s, token, "INSERT INTO "+s.form.Load().local(table)+" ("+columns+")", rows, values)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("clickhouse %s: %d rows of %s not written: %w", s.address, len(rows), table, ctx.Err())
+	case poisonous(err):
+		return fmt.Errorf("clickhouse %s: table %s: %w: %w", s.address, table, store.ErrPoison, err)
+	}
+	var x *driver.Exception
+	if errors.As(err, &x) && (x.Code == unknownTable || x.Code == unknownIdentifier || x.Code == noSuchColumn) {
+		s.form.Store(nil) // they may be made again: look before the next time
+	}
+	return fmt.Errorf("%d rows of %s not written: %w", len(rows), table, s.explain(err))
+}
+
+func send[T any](ctx context.Context, s *Store, token, insert string, rows []T, values func(*T) []any) error {
 	ctx = driver.Context(ctx, driver.WithSettings(driver.Settings{
 		"insert_deduplication_token": token,
+		// Also where the rows are known again: the server may have been killed
+		// between a table and the aggregates made of it, which take the same
+		// rows twice without harm.
+		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		// The batch is the batch, whatever the server's profile says; an
 		// answer means that it is kept.
 		"async_insert": 0,
@@ -201,10 +265,19 @@ func (s *Store) send(ctx context.Context, token string, findings []detect.Findin
 		return err
 	}
 	defer batch.Close() // after Send it does nothing
-	for i := range findings {
-		if err := batch.Append(values(&findings[i])...); err != nil {
-			return fmt.Errorf("finding %s: %w", findings[i].ID, err)
+	for i := range rows {
+		if err := batch.Append(values(&rows[i])...); err != nil {
+			return &unfit{i, err}
 		}
 	}
 	return batch.Send()
 }
+
+// unfit is a row that cannot be written in the columns' types.
+type unfit struct {
+	row int
+	err error
+}
+
+func (u *unfit) Error() string { return fmt.Sprintf("row %d: %v", u.row, u.err) }
+func (u *unfit) Unwrap() error { return u.err }

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -12,9 +14,16 @@ import (
 // Codes of the server's errors that are told from others
 // (src/Common/ErrorCodes.cpp of ClickHouse).
 const (
+	noSuchColumn               = 16
 	unknownIdentifier          = 47
+	typeMismatch               = 53
 	unknownTable               = 60
+	argumentOutOfBound         = 69
+	cannotConvertType          = 70
 	unknownDatabase            = 81
+	incorrectData              = 117
+	tooLargeArraySize          = 128
+	tooLargeStringSize         = 131
 	timeoutExceeded            = 159
 	readonly                   = 164
 	tooManySimultaneousQueries = 202
@@ -26,7 +35,10 @@ const (
 	tooManyParts               = 252
 	tooFewLiveReplicas         = 285
 	unknownStatusOfInsert      = 319
+	cannotInsertNull           = 349
 	queryWasCanceled           = 394
+	throwIf                    = 395
+	violatedConstraint         = 469
 	accessDenied               = 497
 	authenticationFailed       = 516
 	keeperException            = 999
@@ -39,20 +51,33 @@ var passes = []int32{
 	tableIsReadOnly, tooManyParts, tooFewLiveReplicas, unknownStatusOfInsert, queryWasCanceled, keeperException,
 }
 
-// passing says whether sending again may help. It does not where the server
-// gave its reasons, unless they pass; it may with whatever befalls a
-// connection.
-func passing(err error) bool {
-	var x *driver.Exception
-	if errors.As(err, &x) {
-		return slices.Contains(passes, x.Code)
-	}
-	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &certificate) && !errors.Is(err, driver.ErrBatchInvalid)
+// poisons are the errors of rows that the server will never take, while it
+// would take others.
+var poisons = []int32{
+	typeMismatch, argumentOutOfBound, cannotConvertType, incorrectData, tooLargeArraySize, tooLargeStringSize,
+	cannotInsertNull, throwIf, violatedConstraint,
 }
+
+// poisonous says whether an error is of the rows themselves.
+func poisonous(err error) bool {
+	var row *unfit
+	var x *driver.Exception
+	// A connection that breaks while rows are appended says so there.
+	if errors.As(err, &row) && !errors.Is(err, driver.ErrBatchInvalid) && !errors.Is(err, io.EOF) {
+		var broken net.Error
+		return !errors.As(err, &broken)
+	}
+	return errors.As(err, &x) && slices.Contains(poisons, x.Code)
+}
+
+// errSchema is met where the tables are not what this version needs.
+var errSchema = errors.New("the tables do not fit")
 
 // explain says which server an error is of, and what to do next.
 func (s *Store) explain(err error) error {
+	if errors.Is(err, errSchema) {
+		return fmt.Errorf("clickhouse %s: %w", s.address, err)
+	}
 	return fmt.Errorf("clickhouse %s: %w; %s", s.address, err, advice(err))
 }
 
@@ -66,7 +91,7 @@ func advice(err error) string {
 		case errors.Is(err, driver.ErrBatchInvalid):
 			return "check that the table findings is as authtap made it"
 		}
-		return "check that ClickHouse runs there and takes the native protocol (port 9000, or 9440 with clickhouses://), then run again: what was written is kept and will not be doubled"
+		return "check that ClickHouse runs there and takes the native protocol (port 9000, or 9440 with clickhouses://), what was written is kept and will not be doubled"
 	}
 	switch x.Code {
 	case authenticationFailed:
@@ -74,12 +99,12 @@ func advice(err error) string {
 	case unknownDatabase:
 		return "make it with CREATE DATABASE, or name another in the address"
 	case accessDenied, readonly:
-		return "the user needs SELECT and INSERT on the database, and CREATE TABLE and CREATE VIEW the first time"
-	case unknownTable, unknownIdentifier:
+		return "the user needs INSERT on the tables and SELECT on authtap_migrations, and whoever makes them what docs/clickhouse.md grants"
+	case unknownTable, unknownIdentifier, noSuchColumn:
 		return "the tables are not as authtap made them: name another database in the address"
 	}
 	if slices.Contains(passes, x.Code) {
-		return "the server has too much to do or stops: run again later, what was written is kept and will not be doubled"
+		return "the server has too much to do or stops: what was written is kept and will not be doubled"
 	}
 	return "the server's log has more on it"
 }

@@ -5,21 +5,83 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// The schema's steps, in the order of their numbers. A step's statements can
-// be run again, since two sensors may take it at the same time, and are
-// separated by a semicolon at the end of a line.
+// The schema's steps, in the order of their numbers: templates (see form). A
+// step's statements can be run again, since two sensors may take it at the same
+// time, and are separated by a semicolon at the end of a line.
 //
-//go:embed schema/*.sql
-var schema embed.FS
+//go:embed migrations/*.sql
+var migrations embed.FS
 
-const migrations = `CREATE TABLE IF NOT EXISTS authtap_migrations (number UInt32, name String)
-	ENGINE = ReplacingMergeTree ORDER BY number`
+// form renders the steps for one server, or for a cluster: there every table
+// is a replicated one on each shard, with _local behind its name, under a
+// distributed one of its own name.
+type form struct{ cluster string }
+
+// span is what aggregates are made by.
+type span struct{ Name, Type, start, minute string }
+
+// Of gives the beginning of the span of a time, Minute the minute within it.
+func (s span) Of(column string) string     { return fmt.Sprintf(s.start, column) }
+func (s span) Minute(column string) string { return fmt.Sprintf(s.minute, column) }
+
+var spans = []span{
+	{"hour", "DateTime('UTC')", "toStartOfHour(%s)", "toMinute(%s)"},
+	{"day", "Date", "toDate(%s)", "toHour(%[1]s) * 60 + toMinute(%[1]s)"},
+}
+
+func (f form) local(table string) string {
+	if f.cluster == "" {
+		return table
+	}
+	return table + "_local"
+}
+
+func (f form) on() string {
+	if f.cluster == "" {
+		return ""
+	}
+	return " ON CLUSTER " + literal(f.cluster)
+}
+
+// engine gives a table engine. A replicated table's path has its shard, and
+// the names of database and table, which ClickHouse fills in.
+func (f form) engine(name string, arguments ...string) string {
+	if f.cluster != "" {
+		name = "Replicated" + name
+		arguments = append([]string{"'/clickhouse/tables/{shard}/{database}/{table}'", "'{replica}'"}, arguments...)
+	}
+	if len(arguments) == 0 {
+		return name
+	}
+	return name + "(" + strings.Join(arguments, ", ") + ")"
+}
+
+// window gives the settings by which a table knows the blocks of the last days
+// again: of all sensors together.
+func (f form) window() string {
+	if f.cluster != "" {
+		return "replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 604800"
+	}
+	return "non_replicated_deduplication_window = 100000"
+}
+
+// distributed gives the statement for a table over all shards.
+func (f form) distributed(table, key string) string {
+	if f.cluster == "" {
+		return ""
+	}
+	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s AS %s ENGINE = Distributed(%s, currentDatabase(), %s, %s);\n",
+		table, f.on(), f.local(table), literal(f.cluster), literal(f.local(table)), key)
+}
 
 // step is one file of the schema.
 type step struct {
@@ -28,27 +90,34 @@ type step struct {
 	statements []string
 }
 
-// steps reads the schema's files, which are named NUMBER_NAME.sql.
-func steps() ([]step, error) {
-	files, err := schema.ReadDir("schema") // in the order of names
+// steps renders the schema's files, which are named NUMBER_NAME.sql.
+func (f form) steps() ([]step, error) {
+	files, err := migrations.ReadDir("migrations") // in the order of names
 	if err != nil {
 		return nil, err
 	}
 	var all []step
-	for _, f := range files {
-		digits, name, _ := strings.Cut(strings.TrimSuffix(f.Name(), ".sql"), "_")
+	for _, file := range files {
+		digits, name, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".sql"), "_")
 		number, err := strconv.ParseUint(digits, 10, 32)
 		if err != nil {
 			return nil, err
 		}
-		text, err := schema.ReadFile("schema/" + f.Name())
+		t, err := template.New(file.Name()).Funcs(template.FuncMap{
+			"local": f.local, "on": f.on, "engine": f.engine, "window": f.window, "distributed": f.distributed,
+			"spans": func() []span { return spans },
+		}).ParseFS(migrations, "migrations/"+file.Name())
 		if err != nil {
 			return nil, err
 		}
+		var text strings.Builder
+		if err := t.Execute(&text, nil); err != nil {
+			return nil, err
+		}
 		s := step{number: uint32(number), name: name}
-		for _, statement := range strings.Split(string(text), ";\n") {
-			if statement = strings.TrimSpace(statement); statement != "" {
-				s.statements = append(s.statements, statement)
+		for statement := range strings.SplitSeq(text.String(), ";\n") {
+			if bare(statement) != "" {
+				s.statements = append(s.statements, strings.TrimSpace(statement))
 			}
 		}
 		all = append(all, s)
@@ -56,38 +125,199 @@ func steps() ([]step, error) {
 	return all, nil
 }
 
-// migrate takes the steps that the database has not taken. Where there are
-// none, it only reads, which a user without further rights may.
+// bare gives a statement without lines of comment.
+func bare(statement string) string {
+	var b strings.Builder
+	for line := range strings.Lines(statement) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+			b.WriteString(line)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// made is what a database was made to.
+type made struct {
+	number  uint32 // 0: nothing
+	cluster string
+}
+
+// made asks how far the database has come. It only reads, which a user without
+// further rights may.
+func (s *Store) made(ctx context.Context) (m made, err error) {
+	err = s.conn.QueryRow(ctx, "SELECT max(number), argMax(cluster, number) FROM authtap_migrations").Scan(&m.number, &m.cluster)
+	var x *driver.Exception
+	switch {
+	case !errors.As(err, &x):
+	case x.Code == unknownTable:
+		return made{}, nil
+	case x.Code == unknownIdentifier: // that of the first version
+		err = s.conn.QueryRow(ctx, "SELECT max(number) FROM authtap_migrations").Scan(&m.number)
+	}
+	return m, err
+}
+
+// Plan gives the statements that Migrate would run: the steps of the schema
+// that the database has not taken, and what Options.Retain asks for.
+func (s *Store) Plan(ctx context.Context) ([]string, error) {
+	plan, _, err := s.plan(ctx)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return plan, nil
+}
+
+func (s *Store) plan(ctx context.Context) (plan []string, f form, err error) {
+	m, err := s.made(ctx)
+	if err != nil {
+		return nil, f, err
+	}
+	f.cluster = s.options.Cluster
+	if m.number > 0 {
+		if f.cluster != "" && f.cluster != m.cluster {
+			return nil, f, fmt.Errorf("%w: they were made for %s, not for the cluster %q", errSchema, server(m.cluster), f.cluster)
+		}
+		f.cluster = m.cluster
+	}
+	all, err := f.steps()
+	if err != nil {
+		return nil, f, err
+	}
+	if latest := all[len(all)-1].number; m.number > latest {
+		return nil, f, later(m.number, latest)
+	}
+	if m.number < all[len(all)-1].number {
+		engine := "ReplacingMergeTree"
+		if f.cluster != "" {
+			// One table, the same on all shards.
+			engine = "ReplicatedReplacingMergeTree('/clickhouse/tables/all/{database}/{table}', '{shard}-{replica}')"
+		}
+		plan = append(plan,
+			fmt.Sprintf("CREATE TABLE IF NOT EXISTS authtap_migrations%s (number UInt32, name String, cluster String)\nENGINE = %s ORDER BY number", f.on(), engine),
+			fmt.Sprintf("ALTER TABLE authtap_migrations%s ADD COLUMN IF NOT EXISTS cluster String", f.on()))
+	}
+	for _, step := range all {
+		if step.number <= m.number {
+			continue
+		}
+		plan = append(plan, step.statements...)
+		plan = append(plan, fmt.Sprintf("INSERT INTO authtap_migrations (number, name, cluster) VALUES (%d, %s, %s)", step.number, literal(step.name), literal(f.cluster)))
+	}
+	retain, err := s.retention(ctx, f)
+	return append(plan, retain...), f, err
+}
+
+func server(cluster string) string {
+	if cluster == "" {
+		return "a single server"
+	}
+	return fmt.Sprintf("the cluster %q", cluster)
+}
+
+func later(number, latest uint32) error {
+	return fmt.Errorf("%w: they were made by a later version of authtap (schema %d, this one knows %d)", errSchema, number, latest)
+}
+
+// Migrate makes the tables and brings them up to date. It may be run at any
+// time, and by several sensors at once.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := s.migrate(ctx); err != nil {
+		return s.explain(err)
+	}
+	return nil
+}
+
 func (s *Store) migrate(ctx context.Context) error {
-	all, err := steps()
+	plan, f, err := s.plan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, statement := range plan {
+		if err := s.conn.Exec(ctx, statement); err != nil {
+			first, _, _ := strings.Cut(bare(statement), "\n")
+			return fmt.Errorf("%s: %w", first, err)
+		}
+	}
+	s.ready(f)
+	return nil
+}
+
+// check sees to it that the tables are as this version needs them.
+func (s *Store) check(ctx context.Context) error {
+	m, err := s.made(ctx)
+	if err != nil {
+		return err
+	}
+	f := form{m.cluster}
+	all, err := f.steps()
 	if err != nil {
 		return err
 	}
 	latest := all[len(all)-1].number
-	var taken uint32
-	err = s.conn.QueryRow(ctx, "SELECT max(number) FROM authtap_migrations").Scan(&taken)
-	var x *driver.Exception
-	if errors.As(err, &x) && x.Code == unknownTable {
-		err = s.conn.Exec(ctx, migrations)
+	switch {
+	case m.number > latest:
+		return later(m.number, latest)
+	case m.number < latest:
+		return fmt.Errorf("%w: they are not there, or not up to date: run `authtap migrate`", errSchema)
 	}
+	s.ready(f)
+	return nil
+}
+
+// retained are the names that Options.Retain takes, and the tables and columns
+// that they stand for.
+var retained = map[string][]struct{ table, column string }{
+	"findings":    {{"findings", "last_seen"}},
+	"occurrences": {{"occurrences", "minute"}},
+	"auth_events": {{"auth_events", "time"}},
+	"sensors":     {{"sensors", "time"}},
+	"by_hour":     {{"auth_events_by_hour", "hour"}, {"occurrences_by_hour", "hour"}},
+	"by_day":      {{"auth_events_by_day", "day"}, {"occurrences_by_day", "day"}},
+}
+
+// Retained gives the names that Options.Retain takes.
+func Retained() []string { return slices.Sorted(maps.Keys(retained)) }
+
+// retention gives the statements for what is kept for how long, where that is
+// not so already.
+func (s *Store) retention(ctx context.Context, f form) ([]string, error) {
+	if len(s.options.Retain) == 0 {
+		return nil, nil
+	}
+	rows, err := s.conn.Query(ctx, "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if taken > latest {
-		return fmt.Errorf("the tables were made by a later version of authtap (schema %d, this one knows %d)", taken, latest)
-	}
-	for _, step := range all {
-		if step.number <= taken {
-			continue
+	defer rows.Close()
+	engines := map[string]string{}
+	for rows.Next() {
+		var name, engine string
+		if err := rows.Scan(&name, &engine); err != nil {
+			return nil, err
 		}
-		for _, statement := range step.statements {
-			if err := s.conn.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("schema step %d, %s: %w", step.number, step.name, err)
+		engines[name] = engine
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(s.options.Retain)) {
+		days := s.options.Retain[name]
+		for _, t := range retained[name] {
+			table := f.local(t.table)
+			ttl := fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)", t.column, days)
+			switch has := engines[table]; {
+			case days > 0 && !strings.Contains(has, ttl):
+				all = append(all, fmt.Sprintf("ALTER TABLE %s%s MODIFY %s", table, f.on(), ttl))
+			case days == 0 && strings.Contains(has, " TTL "):
+				all = append(all, fmt.Sprintf("ALTER TABLE %s%s REMOVE TTL", table, f.on()))
 			}
 		}
-		if err := s.conn.Exec(ctx, "INSERT INTO authtap_migrations (number, name) VALUES (?, ?)", step.number, step.name); err != nil {
-			return fmt.Errorf("schema step %d, %s: %w", step.number, step.name, err)
-		}
 	}
-	return nil
+	return all, nil
+}
+
+// literal quotes a string for SQL.
+func literal(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }

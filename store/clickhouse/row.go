@@ -10,6 +10,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
@@ -24,10 +25,15 @@ const columns = "`id`, `version`, `detector`, `title`, `severity`, `confidence`,
 	"`credential_kind`, `credential_place`, `credential_id`, `credential_mask`, " +
 	"`evidence`, `references`, `community_id`, `capture_file`, `capture_packet`, `sensor`"
 
-const insert = "INSERT INTO findings (" + columns + ")"
+const (
+	occurrenceColumns = "finding, minute, version, count, detector, severity, verdict, host, client_ip, sensor"
+	authEventColumns  = "time, sensor, capture_file, series, number, capture_packet, host, method, path, client_ip, " +
+		"principal, principal_id, credential_id, kind, outcome, status"
+	heartbeatColumns = "sensor, time, started, version, key, counters"
+)
 
-// values gives a finding in the order of columns.
-func values(f *detect.Finding) []any {
+// findingValues gives a finding in the order of columns.
+func findingValues(f *detect.Finding) []any {
 	clientIP, clientPort := address(f.Client)
 	serverIP, serverPort := address(f.Server)
 	var c detect.Credential
@@ -43,13 +49,49 @@ func values(f *detect.Finding) []any {
 	}
 }
 
-// first is the first time that DateTime64 has.
-var first = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+func occurrenceValues(o *detect.Occurrence) []any {
+	var client *netip.Addr
+	if o.Client.IsValid() {
+		client = &o.Client
+	}
+	minute := instant(o.Minute)
+	if minute.Before(epoch) {
+		minute = epoch
+	}
+	return []any{
+		o.Finding, minute, o.Version, o.Count, o.Detector, int8(o.Severity), int8(o.Verdict), o.Host, client, o.Sensor,
+	}
+}
+
+func authEventValues(e *detect.AuthEvent) []any {
+	client := e.Client
+	if !client.IsValid() {
+		client = netip.IPv6Unspecified()
+	}
+	return []any{
+		instant(e.Time), e.Sensor, e.Capture.File, instant(e.Series), e.Number, e.Capture.Packet, e.Host, e.Method, e.Path, client,
+		e.Principal, uuid.UUID(e.PrincipalID), uuid.UUID(e.CredentialID), e.Kind, int8(e.Outcome), uint16(e.Status),
+	}
+}
+
+func heartbeatValues(h *store.Heartbeat) []any {
+	return []any{h.Sensor, instant(h.Time), instant(h.Started), h.Version, h.Key, h.Counters}
+}
+
+// first and last are the bounds of DateTime64, epoch the first of DateTime.
+var (
+	first = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+	last  = time.Date(2299, 12, 31, 23, 59, 59, 0, time.UTC)
+	epoch = time.Unix(0, 0).UTC()
+)
 
 func instant(t detect.Timestamp) time.Time {
 	at := capture.Time(t).Time().Truncate(time.Microsecond)
 	if at.Before(first) {
 		return first
+	}
+	if at.After(last) {
+		return last
 	}
 	return at
 }
@@ -64,6 +106,10 @@ func address(a *detect.Address) (ip *netip.Addr, port uint16) {
 // Findings answers a question; see store.Reader.
 func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.Finding, error] {
 	return func(yield func(detect.Finding, error) bool) {
+		if err := s.prepare(ctx); err != nil {
+			yield(detect.Finding{}, err)
+			return
+		}
 		where, args := conditions(f)
 		query := "SELECT " + columns + " FROM findings_latest" + where + " ORDER BY first_seen DESC, id"
 		if f.Limit > 0 {

@@ -19,7 +19,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store"
 )
 
 // Lines prints findings as lines of JSON (docs/finding.schema.json). It
@@ -29,15 +29,15 @@ type Lines struct{ w io.Writer }
 // NewLines prints to w.
 func NewLines(w io.Writer) *Lines { return &Lines{w} }
 
-// Write prints the findings.
-func (l *Lines) Write(ctx context.Context, findings []detect.Finding) error {
+// Write prints the block's findings.
+func (l *Lines) Write(ctx context.Context, b *store.Block) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	var all bytes.Buffer
 	encoder := json.NewEncoder(&all)
 	encoder.SetEscapeHTML(false) // this is no HTML, and reads better
-	for _, f := range findings {
+	for _, f := range b.Findings {
 		if f.References == nil {
 			f.References = []string{} // the schema has a list, not null
 		}

@@ -53,7 +53,7 @@ func samples() []detect.Finding {
 
 func printed(t testing.TB, sink store.Sink, to *bytes.Buffer, findings []detect.Finding) []string {
 	t.Helper()
-	if err := sink.Write(context.Background(), findings); err != nil {
+	if err := sink.Write(context.Background(), store.Of(findings...)); err != nil {
 		t.Fatal(err)
 	}
 	if err := sink.Close(); err != nil {
@@ -333,7 +333,7 @@ func TestTableOfHostile(t *testing.T) {
 
 func TestNothing(t *testing.T) {
 	var to bytes.Buffer
-	if err := errors.Join(Table(&to, nil, TableOptions{}), NewLines(&to).Write(context.Background(), nil), NewText(&to).Write(context.Background(), nil)); err != nil {
+	if err := errors.Join(Table(&to, nil, TableOptions{}), NewLines(&to).Write(context.Background(), store.Of()), NewText(&to).Write(context.Background(), store.Of())); err != nil {
 		t.Error(err)
 	}
 	if to.Len() > 0 {
@@ -351,11 +351,11 @@ func TestErrors(t *testing.T) {
 		err  error
 		want error
 	}{
-		"lines":          {NewLines(broken).Write(context.Background(), one), broken.err},
-		"text":           {NewText(broken).Write(context.Background(), one), broken.err},
+		"lines":          {NewLines(broken).Write(context.Background(), store.Of(one...)), broken.err},
+		"text":           {NewText(broken).Write(context.Background(), store.Of(one...)), broken.err},
 		"table":          {Table(broken, one, TableOptions{}), broken.err},
-		"lines canceled": {NewLines(io.Discard).Write(canceled, one), context.Canceled},
-		"text canceled":  {NewText(io.Discard).Write(canceled, one), context.Canceled},
+		"lines canceled": {NewLines(io.Discard).Write(canceled, store.Of(one...)), context.Canceled},
+		"text canceled":  {NewText(io.Discard).Write(canceled, store.Of(one...)), context.Canceled},
 	} {
 		if !errors.Is(c.err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, c.err, c.want)
@@ -376,7 +376,7 @@ func BenchmarkLines(b *testing.B) {
 	l := NewLines(&size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.Write(context.Background(), all); err != nil {
+		if err := l.Write(context.Background(), store.Of(all...)); err != nil {
 			b.Fatal(err)
 		}
 	}

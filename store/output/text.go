@@ -11,6 +11,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store"
 )
 
 // Escape gives text from traffic in a form that prints, on one line, and does
@@ -48,13 +49,13 @@ type Text struct{ w io.Writer }
 func NewText(w io.Writer) *Text { return &Text{w} }
 
 // Write prints the findings.
-func (t *Text) Write(ctx context.Context, findings []detect.Finding) error {
+func (t *Text) Write(ctx context.Context, b *store.Block) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	var all strings.Builder
-	for i := range findings {
-		f := &findings[i]
+	for i := range b.Findings {
+		f := &b.Findings[i]
 		fmt.Fprintf(&all, "%s %s %s %s", capture.Time(f.LastSeen), f.Severity, f.Verdict, Escape(f.Detector))
 		for _, part := range []struct{ before, value string }{
 			{" ", endpoint(f)}, {" from ", client(f)}, {" as ", Escape(f.Principal)}, {" (", Escape(f.Title)},

@@ -17,8 +17,28 @@ import (
 	"github.com/authtap/authtap/store"
 )
 
-// values gives a finding in the order of columns.
-func values(f *detect.Finding) ([]any, error) {
+// columns of a finding, in the order of findingValues and scan; the first is
+// the key.
+var columns = []string{
+	"id", "version", "detector", "title", "severity", "confidence", "verdict", "dedupe_key",
+	"first_seen", "last_seen", "count", "client_ip", "client_port", "server_ip", "server_port",
+	"host", "method", "path", "status", "principal",
+	"credential_kind", "credential_place", "credential_id", "credential_mask",
+	"evidence", `"references"`, "community_id", "capture_file", "capture_packet", "sensor",
+}
+
+var (
+	upsertFinding    = upsert("findings", columns, 1, true)
+	upsertOccurrence = upsert("occurrences", []string{"finding", "minute", "version", "count", "detector", "severity", "verdict", "host", "client_ip", "sensor"}, 2, true)
+	upsertAuthEvent  = upsert("auth_events", []string{
+		"sensor", "capture_file", "series", "number", "time", "capture_packet", "host", "method", "path", "client_ip",
+		"principal", "principal_id", "credential_id", "kind", "outcome", "status",
+	}, 4, false)
+	upsertHeartbeat = upsert("sensors", []string{"sensor", "time", "started", "version", "key", "counters"}, 2, false)
+)
+
+// findingValues gives a finding in the order of columns.
+func findingValues(f *detect.Finding) ([]any, error) {
 	evidence, err := json.Marshal(f.Evidence)
 	if err != nil {
 		return nil, err
@@ -41,6 +61,40 @@ func values(f *detect.Finding) ([]any, error) {
 		c.Kind, c.Place, c.ID, c.Mask,
 		string(evidence), string(references), f.CommunityID, f.Capture.File, int64(f.Capture.Packet), f.Sensor,
 	}, nil
+}
+
+func occurrenceValues(o *detect.Occurrence) ([]any, error) {
+	return []any{
+		o.Finding, o.Minute.String(), int64(o.Version), int64(o.Count), o.Detector, o.Severity.String(), o.Verdict.String(),
+		o.Host, ip(o.Client), o.Sensor,
+	}, nil
+}
+
+func authEventValues(e *detect.AuthEvent) ([]any, error) {
+	return []any{
+		e.Sensor, e.Capture.File, e.Series.String(), int64(e.Number), e.Time.String(), int64(e.Capture.Packet),
+		e.Host, e.Method, e.Path, ip(e.Client), e.Principal, id(e.PrincipalID), id(e.CredentialID),
+		e.Kind, e.Outcome.String(), e.Status,
+	}, nil
+}
+
+func heartbeatValues(h *store.Heartbeat) ([]any, error) {
+	counters, err := json.Marshal(h.Counters)
+	return []any{h.Sensor, h.Time.String(), h.Started.String(), h.Version, h.Key, string(counters)}, err
+}
+
+func ip(a netip.Addr) sql.NullString {
+	if !a.IsValid() {
+		return sql.NullString{}
+	}
+	return sql.NullString{String: a.Unmap().String(), Valid: true}
+}
+
+func id(x credential.ID) string {
+	if x.IsZero() {
+		return ""
+	}
+	return x.String()
 }
 
 func address(a *detect.Address) (ip sql.NullString, port uint16) {

@@ -1,11 +1,11 @@
-// Package sqlite keeps findings in a file of its own: the store of a sensor
-// that has no other.
+// Package sqlite keeps what a sensor tells in a file of its own: the store of a
+// sensor that has no other.
 //
 // Contract: the file has one writer at a time, which may be another process
 // (writing waits for it, within a bound), and any number of readers, which see
-// whole writes only. Write returns when the findings are on the disk. Rows are
-// found by ID, and keep the higher version. Times are kept in microseconds. A
-// Store holds a handful of connections and no findings.
+// whole writes only. Write returns when the rows are on the disk. Rows are
+// found by what identifies them, and keep the higher version. Times are kept in microseconds. A
+// Store holds a handful of connections and no rows.
 //
 // It does not change a database that is not authtap's, and it never removes
 // findings.
@@ -14,7 +14,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,17 +26,19 @@ import (
 	"modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store"
 )
 
-//go:embed schema.sql
-var schema string
+// The steps of the schema, in the order of their versions, from 1 on.
+//
+//go:embed schema/*.sql
+var schema embed.FS
 
 const (
 	// applicationID marks a file as authtap's ("auth").
 	applicationID = 0x61757468
-	// schemaVersion is what schema.sql makes.
-	schemaVersion = 1
+	// schemaVersion is what the files in schema make, each one version.
+	schemaVersion = 2
 	// busyTimeout is how long a write waits for another process's, in
 	// milliseconds.
 	busyTimeout = 5000
@@ -114,19 +116,11 @@ func (s *Store) prepare() error {
 	switch {
 	case application == applicationID && version > schemaVersion:
 		return fmt.Errorf("it was made by a later version of authtap (schema %d, this one knows %d)", version, schemaVersion)
-	case application == applicationID:
-	case tables > 0:
+	case application != applicationID && tables > 0:
 		return errors.New("it is the database of another program: choose another file")
-	default:
-		for _, statement := range []string{
-			schema,
-			fmt.Sprintf("PRAGMA application_id = %d", applicationID),
-			fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
-		} {
-			if _, err := tx.Exec(statement); err != nil {
-				return err
-			}
-		}
+	}
+	if err := migrate(tx, version); err != nil {
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
@@ -134,6 +128,35 @@ func (s *Store) prepare() error {
 	// Only now, since the file keeps it; readers do not stop a writer then.
 	_, err = s.db.Exec("PRAGMA journal_mode = WAL")
 	return err
+}
+
+// migrate takes the steps of the schema that come after a version.
+func migrate(tx *sql.Tx, version int) error {
+	steps, err := schema.ReadDir("schema") // in the order of names
+	if err != nil {
+		return err
+	}
+	for _, step := range steps[min(version, len(steps)):] {
+		text, err := schema.ReadFile("schema/" + step.Name())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(string(text)); err != nil {
+			return fmt.Errorf("schema step %s: %w", step.Name(), err)
+		}
+	}
+	if version == schemaVersion {
+		return nil
+	}
+	for _, pragma := range []string{
+		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
+		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
+	} {
+		if _, err := tx.Exec(pragma); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // explain says which file an error is of, and what to do about it.
@@ -148,55 +171,70 @@ func (s *Store) explain(err error) error {
 // Close closes the file.
 func (s *Store) Close() error { return s.db.Close() }
 
-// columns of a row, in the order of values and scan; the first is the key.
-var columns = []string{
-	"id", "version", "detector", "title", "severity", "confidence", "verdict", "dedupe_key",
-	"first_seen", "last_seen", "count", "client_ip", "client_port", "server_ip", "server_port",
-	"host", "method", "path", "status", "principal",
-	"credential_kind", "credential_place", "credential_id", "credential_mask",
-	"evidence", `"references"`, "community_id", "capture_file", "capture_packet", "sensor",
+// upsert writes a row unless there is a later version of it, or, where rows
+// have no versions, unless it is there. keys are the columns that identify it.
+func upsert(table string, columns []string, keys int, versioned bool) string {
+	set := make([]string, 0, len(columns))
+	for _, c := range columns[keys:] {
+		set = append(set, c+" = excluded."+c)
+	}
+	action := "NOTHING"
+	if versioned {
+		action = "UPDATE SET " + strings.Join(set, ", ") + " WHERE excluded.version >= " + table + ".version"
+	}
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
+		") ON CONFLICT (" + strings.Join(columns[:keys], ", ") + ") DO " + action
 }
 
-// upsert writes a row unless there is a later version of it.
-var upsert = func() string {
-	set := make([]string, len(columns)-1)
-	for i, c := range columns[1:] {
-		set[i] = c + " = excluded." + c
-	}
-	return "INSERT INTO findings (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
-		") ON CONFLICT (id) DO UPDATE SET " + strings.Join(set, ", ") + " WHERE excluded.version >= findings.version"
-}()
-
-// Write keeps the findings, all or none of them.
-func (s *Store) Write(ctx context.Context, findings []detect.Finding) error {
-	if len(findings) == 0 {
+// Write keeps the block's rows, all or none of them. They are safe when they
+// come again, and so the block's token is not needed.
+func (s *Store) Write(ctx context.Context, b *store.Block) error {
+	if b.Len() == 0 {
 		return nil
 	}
-	if err := s.write(ctx, findings); err != nil {
+	if err := s.write(ctx, b); err != nil {
 		return s.explain(err)
 	}
 	return nil
 }
 
-func (s *Store) write(ctx context.Context, findings []detect.Finding) error {
+func (s *Store) write(ctx context.Context, b *store.Block) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	statement, err := tx.PrepareContext(ctx, upsert)
-	if err != nil {
-		return err
-	}
-	defer statement.Close()
-	for i := range findings {
-		row, err := values(&findings[i])
+	for _, err := range []error{
+		writeTo(ctx, tx, upsertFinding, b.Findings, findingValues),
+		writeTo(ctx, tx, upsertOccurrence, b.Occurrences, occurrenceValues),
+		writeTo(ctx, tx, upsertAuthEvent, b.AuthEvents, authEventValues),
+		writeTo(ctx, tx, upsertHeartbeat, b.Heartbeats, heartbeatValues),
+	} {
 		if err != nil {
-			return err
-		}
-		if _, err := statement.ExecContext(ctx, row...); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+// writeTo writes the rows of one table.
+func writeTo[T any](ctx context.Context, tx *sql.Tx, statement string, rows []T, values func(*T) ([]any, error)) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	prepared, err := tx.PrepareContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer prepared.Close()
+	for i := range rows {
+		v, err := values(&rows[i])
+		if err != nil {
+			return err
+		}
+		if _, err := prepared.ExecContext(ctx, v...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

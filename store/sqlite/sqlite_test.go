@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"authtap.db", "with space.db", "a?mode=memory&b=#%41", ":memory:", "file:x", "ü"} {
 		s := open(t, name)
-		if err := s.Write(context.Background(), []detect.Finding{storetest.Finding(1)}); err != nil {
+		if err := s.Write(context.Background(), store.Of(storetest.Finding(1))); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
@@ -154,7 +154,7 @@ func TestTwoWriters(t *testing.T) {
 		go func() {
 			var err error
 			for n := range 50 {
-				err = errors.Join(err, s.Write(context.Background(), []detect.Finding{storetest.Finding(i*50 + n)}))
+				err = errors.Join(err, s.Write(context.Background(), store.Of(storetest.Finding(i*50+n))))
 			}
 			errs <- err
 		}()
@@ -175,7 +175,7 @@ func TestWriteIsWhole(t *testing.T) {
 	s := open(t, path)
 	defer s.Close()
 	execute(t, path, `CREATE TRIGGER full BEFORE INSERT ON findings WHEN NEW.title = 'title 3' BEGIN SELECT raise(ABORT, 'no room'); END`)
-	err := s.Write(context.Background(), []detect.Finding{storetest.Finding(1), storetest.Finding(2), storetest.Finding(3)})
+	err := s.Write(context.Background(), store.Of(storetest.Finding(1), storetest.Finding(2), storetest.Finding(3)))
 	if err == nil || !strings.Contains(err.Error(), "no room") || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v, want an error with the path", err)
 	}
@@ -192,7 +192,7 @@ func TestDamagedRows(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "authtap.db")
 		s := open(t, path)
-		if err := s.Write(context.Background(), []detect.Finding{storetest.Finding(1)}); err != nil {
+		if err := s.Write(context.Background(), store.Of(storetest.Finding(1))); err != nil {
 			t.Fatal(err)
 		}
 		execute(t, path, "UPDATE findings SET "+column+" = "+value)
@@ -224,7 +224,7 @@ func BenchmarkWrite(b *testing.B) {
 			batch[i] = storetest.Finding(n)
 			n++
 		}
-		if err := s.Write(context.Background(), batch); err != nil {
+		if err := s.Write(context.Background(), store.Of(batch...)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -92,7 +92,7 @@ type tester interface {
 
 func write(t tester, s store.Store, findings ...detect.Finding) {
 	t.Helper()
-	if err := s.Write(context.Background(), findings); err != nil {
+	if err := s.Write(context.Background(), store.Of(findings...)); err != nil {
 		t.Fatalf("writing %d findings: %v", len(findings), err)
 	}
 }
@@ -145,7 +145,7 @@ func empty(t *testing.T, s store.Store) {
 func canceled(t *testing.T, s store.Store) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := s.Write(ctx, []detect.Finding{Finding(1)}); err == nil {
+	if err := s.Write(ctx, store.Of(Finding(1))); err == nil {
 		t.Error("a canceled write says that it wrote")
 	}
 	var errs int

@@ -32,7 +32,7 @@ var known = []Limit{
 	{Name: "http2-bytes", Doc: "bytes of HTTP/2 streams, bodies and header tables, over all shards", share: 0.1, per: 1},
 	{Name: "message-bytes", Doc: "bytes of messages that are not complete or wait for their response, over all shards", share: 0.2, per: 1},
 	{Name: "reassembly-bytes", Doc: "bytes of conversations and of what waits for missing bytes, over all shards", share: 0.4, per: 1},
-	{Name: "store-queue", Doc: "findings that wait for the store", fixed: 10_000},
+	{Name: "store-queue", Doc: "bytes of rows that wait to be written to spool or store", fixed: 8 << 20},
 	{Name: "stream-bytes", Doc: "bytes of one direction of a conversation that wait for missing ones", fixed: 1 << 20},
 	{Name: "tls-bytes", Doc: "bytes of TLS handshakes and records that are not complete, over all shards", share: 0.03, per: 1},
 	{Name: "tls-secrets", Doc: "secrets of TLS known at a time", share: 0.05, per: 256},

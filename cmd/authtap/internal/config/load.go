@@ -110,6 +110,8 @@ func (s *Settings) check(detectors []detect.Detector) error {
 		return errors.New("no-decap and decap-only exclude each other")
 	case s.MaxFindings < 1:
 		return fmt.Errorf("max-findings: %d is less than 1", s.MaxFindings)
+	case s.SpoolMax < 1<<20:
+		return fmt.Errorf("spool-max: %v is less than 1MiB", s.SpoolMax)
 	case s.Memory != 0 && s.Memory < 64<<20:
 		return fmt.Errorf("memory: %v is less than 64MiB", s.Memory)
 	case s.SnapLen < 68 || s.SnapLen > 256<<10:

@@ -9,6 +9,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/reassembly/filter"
+	"github.com/authtap/authtap/store/clickhouse"
 )
 
 // Settings are all of them, as they are in force.
@@ -43,7 +45,17 @@ type Settings struct {
 	// NoVLANKey leaves VLANs out of what tells conversations apart.
 	NoVLANKey bool
 
-	Store  string
+	Store string
+	// Spool is the folder for rows on their way to ClickHouse, empty for the
+	// program's choice; SpoolMax bounds it. Migrate says that tables are made
+	// and brought up to date at the start, Cluster for which cluster they are
+	// made, and Retain for how many days rows are kept.
+	Spool    string
+	SpoolMax Size
+	Migrate  bool
+	Cluster  string
+	Retain   Days
+
 	Format Format
 	FailOn Severity
 	// MaxFindings bounds the findings that are open at a time, and those that
@@ -76,6 +88,8 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		Store:       "sqlite:authtap.db",
+		SpoolMax:    1 << 30,
+		Migrate:     true,
 		MaxFindings: 10_000,
 		SnapLen:     256 << 10,
 		Buffer:      16 << 20,
@@ -93,7 +107,9 @@ const (
 	Judging
 	Live
 	Printing // alone: how something is printed; Stores and Judging bring it, too
-	every    = Stores | Reading | Judging | Live | Printing
+	Tables   // of ClickHouse: how they are made
+	Delivery // on the way to the store
+	every    = Stores | Reading | Judging | Live | Printing | Tables | Delivery
 )
 
 // Flags adds the flags of some groups to a set; values given go into s.
@@ -112,6 +128,15 @@ const annotation = "authtap_setting"
 func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Stores != 0 {
 		fs.StringVar(&s.Store, "store", s.Store, "where findings are kept: sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE (clickhouses:// for TLS), none")
+	}
+	if g&Delivery != 0 {
+		fs.StringVar(&s.Spool, "spool", s.Spool, "folder that keeps rows until ClickHouse has them (default: spool beside the key)")
+		fs.Var(&s.SpoolMax, "spool-max", "bytes of the spool; live, the oldest rows make room when it is full")
+		fs.BoolVar(&s.Migrate, "migrate", s.Migrate, "make ClickHouse's tables and bring them up to date at the start")
+	}
+	if g&Tables != 0 {
+		fs.StringVar(&s.Cluster, "cluster", s.Cluster, "name of the ClickHouse cluster to make tables for; none: for a single server")
+		fs.Var(&s.Retain, "retain", "days that ClickHouse keeps rows for, as NAME=DAYS,... of "+strings.Join(clickhouse.Retained(), ", ")+"; 0: for ever")
 	}
 	if g&(Stores|Judging|Printing) != 0 {
 		fs.Var(&s.Format, "format", "how findings are printed: table, text, json (JSON lines); by default a table on a terminal and JSON lines in a pipe")
@@ -147,6 +172,40 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.Var(&s.Buffer, "buffer", "kernel's buffer for an interface")
 	}
 }
+
+// Days are numbers of days by name.
+type Days map[string]int
+
+// Set takes NAME=DAYS, or several separated by commas.
+func (d *Days) Set(text string) error {
+	for pair := range strings.SplitSeq(text, ",") {
+		name, number, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if !ok || err != nil || n < 0 {
+			return fmt.Errorf("%q is not NAME=DAYS", pair)
+		}
+		if !slices.Contains(clickhouse.Retained(), name) {
+			return fmt.Errorf("there is no %q: it is one of %s", name, strings.Join(clickhouse.Retained(), ", "))
+		}
+		if *d == nil {
+			*d = Days{}
+		}
+		(*d)[name] = n
+	}
+	return nil
+}
+
+// String gives what was set, in the form of Set.
+func (d *Days) String() string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(*d)) {
+		pairs = append(pairs, name+"="+strconv.Itoa((*d)[name]))
+	}
+	return strings.Join(pairs, ",")
+}
+
+// Type names the kind of value in the help text.
+func (d *Days) Type() string { return "name=days" }
 
 // Size is a number of bytes.
 type Size int64

@@ -2,7 +2,7 @@
 -- with it; first_seen is part of the id, so that all of them are in one
 -- partition, next to each other, and merges leave the last. Read from
 -- findings_latest: merges come when they like.
-CREATE TABLE IF NOT EXISTS findings
+CREATE TABLE IF NOT EXISTS {{local "findings"}}{{on}}
 (
     `id`               String,
     `version`          UInt64,
@@ -35,13 +35,15 @@ CREATE TABLE IF NOT EXISTS findings
     `capture_packet`   UInt64,
     `sensor`           LowCardinality(String)
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = {{engine "ReplacingMergeTree" "version"}}
 PARTITION BY toYYYYMM(first_seen)
 ORDER BY (first_seen, id)
-SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1;
+SETTINGS {{window}}, ttl_only_drop_parts = 1;
+
+{{distributed "findings" "cityHash64(id)"}}
 
 -- Each finding in its highest version. All versions are in one partition, so
 -- that partitions need not be merged with each other for it.
-CREATE VIEW IF NOT EXISTS findings_latest AS
+CREATE VIEW IF NOT EXISTS findings_latest{{on}} AS
 SELECT * FROM findings FINAL
 SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/store"
+	"github.com/authtap/authtap/store/clickhouse"
+	"github.com/authtap/authtap/store/sqlite"
+)
+
+const (
+	// batchEvery is the longest that a row waits for others, live: what may be
+	// lost when the process is killed.
+	batchEvery = time.Second
+	// closeWithin bounds the end of a live run, and how long a run that was
+	// told to end waits for room.
+	closeWithin = 30 * time.Second
+	hurryAfter  = 10 * time.Second
+)
+
+// delivery is the way of rows to the store (package store).
+type delivery struct {
+	p       *program
+	live    bool
+	batcher *store.Batcher
+	sink    store.Sink
+	// On the way to ClickHouse; a file of SQLite's needs neither.
+	spool  *store.Spool
+	sender *store.Sender
+}
+
+// deliver opens the way to the store that --store names; nil for none. A file
+// is opened at once, a server when there is something to send. When ctx is
+// done, rows wait for room a little longer only.
+func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*delivery, error) {
+	d := &delivery{p: p, live: live}
+	batching := store.BatcherOptions{Queue: s.Limit("store-queue", 0), Wait: !live, Retry: live, Failed: p.troubles("rows are not taken, will try again")}
+	if live {
+		batching.Every = batchEvery
+	}
+	switch scheme, path, _ := strings.Cut(s.Store, ":"); scheme {
+	case "sqlite":
+		file, err := sqlite.Open(path, sqlite.Options{})
+		if err != nil {
+			return nil, err
+		}
+		d.sink = file
+		d.batcher = store.NewBatcher(file, batching)
+	case "clickhouse", "clickhouses":
+		server, err := clickhouse.New(s.Store, tables(s))
+		if err != nil {
+			return nil, err
+		}
+		d.sink = server
+		dir := s.Spool
+		if dir == "" {
+			dir = p.stateFile("spool")
+		}
+		if dir == "" {
+			return nil, errors.Join(errors.New("there is no place for the spool: name a folder with --spool"), server.Close())
+		}
+		// Each database has a folder of its own, so that no row goes to another.
+		d.spool, err = store.OpenSpool(store.SpoolOptions{Dir: filepath.Join(dir, fileName(server.Address())), Max: int64(s.SpoolMax), Wait: !live})
+		if err != nil {
+			return nil, errors.Join(err, server.Close())
+		}
+		if st := d.spool.Stats(); st.Unclosed > 0 {
+			p.warn("the run before was killed: what it read in its last second may be lost (%d bytes of it were written in part), %d rows are still to be sent", st.Torn, st.Waiting)
+		}
+		d.sender = store.NewSender(d.spool, server, store.SenderOptions{
+			Failed: p.troubles("rows stay in the spool, will try again"),
+			Aside:  func(path string, why error) { p.warn("rows were put aside in %s: %v", path, why) },
+		})
+		batching.Retry = true
+		d.batcher = store.NewBatcher(d.spool, batching)
+	default: // package config lets nothing else through than none
+		return nil, nil
+	}
+	context.AfterFunc(ctx, func() { time.AfterFunc(hurryAfter, d.batcher.Hurry) })
+	return d, nil
+}
+
+// fileName makes a name for a file of a server's address.
+func fileName(address string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, address)
+}
+
+// troubles gives a function that tells errors, each once in ten minutes.
+func (p *program) troubles(what string) func(error) {
+	var (
+		mu   sync.Mutex
+		told = map[string]time.Time{}
+	)
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		text := err.Error()
+		if at, ok := told[text]; ok && time.Since(at) < 10*time.Minute {
+			return
+		}
+		if len(told) > 100 {
+			clear(told)
+		}
+		told[text] = time.Now()
+		p.warn("%s: %v", what, err)
+	}
+}
+
+// close takes everything to the store, as far as it goes, and ends the
+// delivery. That rows stay in the spool is an error of a replay; live they are
+// sent at the next start.
+func (d *delivery) close() error {
+	ctx := context.Background()
+	if d.live {
+		within, cancel := context.WithTimeout(ctx, closeWithin)
+		defer cancel()
+		ctx = within
+	}
+	batching, cancel := context.WithTimeout(ctx, closeWithin) // a store that hangs does not hold the end up
+	defer cancel()
+	err := d.batcher.Close(batching)
+	if d.spool != nil {
+		d.spool.Finish()
+		unsent := d.sender.Close(ctx)
+		if d.live && unsent != nil {
+			d.p.warn("%v", unsent)
+			unsent = nil
+		}
+		err = errors.Join(err, unsent, d.spool.Close())
+	}
+	return errors.Join(err, d.sink.Close())
+}
+
+// delivery adds what became of rows.
+func (c *counts) delivery(d *delivery) {
+	b := d.batcher.Stats()
+	if d.spool == nil {
+		c.add(b.Stored, "rows stored")
+		c.some(b.Waiting, "rows waiting")
+		c.some(b.Lost, "rows lost")
+		return
+	}
+	sp, sent := d.spool.Stats(), d.sender.Stats()
+	c.add(sent.Rows, "rows stored")
+	c.some(b.Waiting, "rows waiting")
+	c.some(sp.Waiting, "rows in the spool")
+	c.some(sp.Quarantined, "rows put aside, which the store does not take")
+	c.some(sp.QuarantineDropped, "files of such rows removed for want of room")
+	c.some(b.Lost+sp.Dropped, "rows lost")
+	c.some(sp.Torn, "bytes in the spool of writes that were not finished")
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// SenderOptions say what to do about failures.
+type SenderOptions struct {
+	// Timeout bounds one write to the sink. Default 1 minute.
+	Timeout time.Duration
+	// Patience is how long Close goes on without any block being taken. Default
+	// 10 seconds.
+	Patience time.Duration
+	// Failed, when set, is told each failed write; it will be tried again.
+	Failed func(error)
+	// Aside, when set, is told the file of each block that was put aside, and
+	// why.
+	Aside func(path string, why error)
+}
+
+// SenderStats counts since NewSender.
+type SenderStats struct {
+	// Sent blocks and rows were acknowledged.
+	Blocks, Rows uint64
+	// Failures are writes that failed.
+	Failures uint64
+}
+
+// Sender takes blocks off a spool and writes them to a sink, in order, each
+// until it is taken, with growing pauses between. It has one block in memory.
+type Sender struct {
+	spool   *Spool
+	sink    Sink
+	opt     SenderOptions
+	cancel  context.CancelFunc
+	done    chan struct{}
+	closing chan struct{}
+
+	mu    sync.Mutex
+	stats SenderStats
+	err   error // of the last write, nil when that was taken
+}
+
+// NewSender starts a sender. Close closes neither spool nor sink.
+func NewSender(spool *Spool, sink Sink, opt SenderOptions) *Sender {
+	if opt.Timeout <= 0 {
+		opt.Timeout = time.Minute
+	}
+	if opt.Patience <= 0 {
+		opt.Patience = 10 * time.Second
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Sender{spool: spool, sink: sink, opt: opt, cancel: cancel, done: make(chan struct{}), closing: make(chan struct{})}
+	go s.run(ctx)
+	return s
+}
+
+// Close sends what the spool holds until it is empty, ctx is done, or patience
+// ends, and ends the sender. It returns nil when all was sent, else *Unsent.
+// The spool must be finished.
+func (s *Sender) Close(ctx context.Context) error {
+	close(s.closing)
+	for left := s.spool.Stats().Waiting; ; {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			s.cancel()
+		case <-time.After(s.opt.Patience):
+			if now := s.spool.Stats().Waiting; now < left {
+				left = now
+				continue
+			}
+			s.cancel()
+		}
+		break
+	}
+	<-s.done
+	s.cancel()
+	n := s.spool.Stats().Waiting
+	if n == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Unsent{Rows: n, Dir: s.spool.opt.Dir, Err: s.err}
+}
+
+// Unsent says that rows stay in the spool.
+type Unsent struct {
+	Rows uint64
+	Dir  string
+	// Err is that of the last attempt, nil where there was no time for one.
+	Err error
+}
+
+// Error implements error.
+func (u *Unsent) Error() string {
+	text := fmt.Sprintf("%d rows stay in the spool %s, and are sent at the next start", u.Rows, u.Dir)
+	if u.Err != nil {
+		text += ": " + u.Err.Error()
+	}
+	return text
+}
+
+// Unwrap gives Err.
+func (u *Unsent) Unwrap() error { return u.Err }
+
+// Stats may be called at any time.
+func (s *Sender) Stats() SenderStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+func (s *Sender) run(ctx context.Context) {
+	defer close(s.done)
+	var again backOff
+	for {
+		err := s.step(ctx)
+		switch {
+		case err == nil:
+			again = backOff{}
+			continue
+		case errors.Is(err, io.EOF) || ctx.Err() != nil:
+			return
+		}
+		s.mu.Lock()
+		s.stats.Failures++
+		s.err = err
+		s.mu.Unlock()
+		if s.opt.Failed != nil {
+			s.opt.Failed(err)
+		}
+		pause, closing := again.pause(), s.closing
+		select {
+		case <-closing: // the end does not wait for long
+			pause, closing = min(pause, firstPause), nil
+		default:
+		}
+		select {
+		case <-time.After(pause):
+		case <-closing:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// step sends one block, or puts it aside.
+func (s *Sender) step(ctx context.Context) error {
+	b, err := s.spool.Next(ctx)
+	if b == nil {
+		return err
+	}
+	if err == nil {
+		// A timeout of its own: what is under way when the sender is closed
+		// gets no more time than that.
+		attempt, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+		err = s.sink.Write(attempt, &b.Block)
+		cancel()
+	}
+	if err != nil && !errors.Is(err, ErrPoison) {
+		return err
+	}
+	if err != nil {
+		path, failed := s.spool.Quarantine(b)
+		if failed != nil {
+			return errors.Join(err, failed)
+		}
+		if s.opt.Aside != nil {
+			s.opt.Aside(path, err)
+		}
+		return nil
+	}
+	s.mu.Lock()
+	s.stats.Blocks++
+	s.stats.Rows += uint64(b.Len())
+	s.err = nil
+	s.mu.Unlock()
+	return s.spool.Done(b)
+}
