@@ -41,7 +41,7 @@ func goFiles(t *testing.T, fset *token.FileSet, folders ...string) (files []goFi
 			if !strings.HasSuffix(name, ".go") {
 				return nil
 			}
-			syntax, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
+			syntax, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution|parser.ParseComments)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,9 @@
 // Package storetest is what every store must pass, so that all of them give
 // the same answers to the same questions: it compares a store with a model that
 // is too simple to be wrong.
+//
+// Contract: it is for tests alone; each call makes a store of its own, with the
+// function that it is given, and closes it.
 package storetest
 
 import (
