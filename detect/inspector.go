@@ -95,15 +95,20 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	return ins
 }
 
-// InspectHandshake does the same for a handshake.
+// InspectHandshake does the same for a handshake. Its host is the server's name
+// as the client asked for it, else its address.
 func (n *Inspector) InspectHandshake(h *exchange.Handshake) *Inspection {
+	host := strings.ToLower(h.ClientHello.ServerName)
+	if host == "" {
+		host = h.Server.String()
+	}
 	return &Inspection{
 		Handshake: h,
 		Exchange: &exchange.Exchange{
 			Order: h.Order, Origin: h.Origin, End: h.End, Client: h.Client, Server: h.Server, Net: h.Net, Tunnels: h.Tunnels,
 			Flags: exchange.Unpaired,
 		},
-		Host:   strings.ToLower(h.ClientHello.ServerName),
+		Host:   host,
 		Client: h.Client.Addr(),
 	}
 }

@@ -46,6 +46,10 @@ func Funcs() template.FuncMap {
 		"basic": func(user, password string) string {
 			return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 		},
+		// tls "version" "TLS 1.0" … are the lines of a handshake, certificate
+		// "bits" 1024 … is a certificate for it: see the functions.
+		"tls":         tls,
+		"certificate": certificateIn,
 		// unix "+1h" is a NumericDate, counted from where scripts start.
 		"unix": func(s string) (int64, error) {
 			t, err := moment(s)
