@@ -115,12 +115,13 @@ const (
 	// Unpaired: there is no response that is provably this request's, or no
 	// request for this response.
 	Unpaired Flags = 1 << iota
-	// Midstream: the beginning of the connection was not captured.
+	// Midstream: the beginning of the connection was not captured, or where
+	// frames begin was found again behind a gap.
 	Midstream
 	// Pipelined: the request was sent before the previous one was answered.
 	Pipelined
 	// AfterGap: bytes were lost on this connection before the exchange ended;
-	// it was paired by acknowledgement numbers.
+	// it was paired by acknowledgement numbers, or by its stream.
 	AfterGap
 	// Upgraded: the connection left HTTP with this exchange.
 	Upgraded
