@@ -49,7 +49,7 @@ func Funcs() template.FuncMap {
 		// tls "version" "TLS 1.0" … are the lines of a handshake, certificate
 		// "bits" 1024 … is a certificate for it: see the functions.
 		"tls":         tls,
-		"certificate": certificateIn,
+		"certificate": tlsCertificate,
 		// unix "+1h" is a NumericDate, counted from where scripts start.
 		"unix": func(s string) (int64, error) {
 			t, err := moment(s)

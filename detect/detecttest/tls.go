@@ -46,7 +46,7 @@ func tls(pairs ...any) (string, error) {
 	}
 	h := hello{
 		version: exchange.TLS12, cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-		certificate: certificateOf("CN=api.test", "CN=authority.test", nil),
+		certificate: madeCertificate("CN=api.test", "CN=authority.test", nil),
 	}
 	for name, value := range o {
 		ok := true
@@ -283,11 +283,11 @@ func madeUp(n int) []byte {
 	return b
 }
 
-// certificateIn gives a certificate: certificate "names" (list "api.test")
+// tlsCertificate gives a certificate: certificate "names" (list "api.test")
 // "subject" NAME "issuer" NAME "bits" 1024 "sha1" true "from" "-24h" "until"
 // "+24h" "uri" "spiffe://mesh/api". Subject and issuer are common names; when
 // they are the same it is self-signed. By default it is good.
-func certificateIn(pairs ...any) (string, error) {
+func tlsCertificate(pairs ...any) (string, error) {
 	o, err := dict(pairs...)
 	if err != nil {
 		return "", err
@@ -299,7 +299,7 @@ func certificateIn(pairs ...any) (string, error) {
 		return otherwise
 	}
 	var made error
-	der := certificateOf("CN="+text("subject", "api.test"), "CN="+text("issuer", "authority.test"), func(c *x509.Certificate) *rsa.PrivateKey {
+	der := madeCertificate("CN="+text("subject", "api.test"), "CN="+text("issuer", "authority.test"), func(c *x509.Certificate) *rsa.PrivateKey {
 		if names, ok := o["names"].([]any); ok {
 			c.DNSNames = nil
 			for _, n := range names {
@@ -323,23 +323,23 @@ func certificateIn(pairs ...any) (string, error) {
 			c.SignatureAlgorithm = x509.SHA1WithRSA
 		}
 		if o["bits"] == 1024 {
-			return keyOf(shortKey)
+			return rsaKeyOf(shortKey)
 		}
-		return keyOf(rsaKey)
+		return rsaKeyOf(rsaKey)
 	})
 	return der, made
 }
 
-// certificateOf makes a certificate; change may change it and say which key is
+// madeCertificate makes a certificate; change may change it and say which key is
 // in it.
-func certificateOf(subject, issuer string, change func(*x509.Certificate) *rsa.PrivateKey) string {
+func madeCertificate(subject, issuer string, change func(*x509.Certificate) *rsa.PrivateKey) string {
 	start := reassemblytest.Start.Time()
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: strings.TrimPrefix(subject, "CN=")},
 		DNSNames:  []string{"api.test"},
 		NotBefore: start.AddDate(0, -1, 0), NotAfter: start.AddDate(0, 2, 0),
 	}
-	key := keyOf(rsaKey)
+	key := rsaKeyOf(rsaKey)
 	if change != nil {
 		key = change(c)
 	}
@@ -351,7 +351,7 @@ func certificateOf(subject, issuer string, change func(*x509.Certificate) *rsa.P
 	return string(der)
 }
 
-func keyOf(text []byte) *rsa.PrivateKey {
+func rsaKeyOf(text []byte) *rsa.PrivateKey {
 	block, _ := pem.Decode(text)
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {

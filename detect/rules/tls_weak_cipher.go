@@ -39,7 +39,8 @@ Allow suites with ECDHE and an AEAD cipher only, in the server's own order; TLS 
 	CWE: []int{327}, OWASP: []string{"API8:2023"}, ASVS: []string{"12.1.2"}, RFC: []string{"RFC 9325 §4.1", "RFC 7465"},
 	Handshake: func(p *detect.Pass, h *exchange.Handshake) {
 		s, known := suite.Lookup(h.ServerHello.Suite)
-		if !agreed(h) || !known || h.ServerHello.Version < exchange.SSL30 {
+		unseen := h.ServerHello.Suite == 0 && h.ServerHello.Cut
+		if !agreed(h) || !known || unseen || h.ServerHello.Version < exchange.SSL30 {
 			return
 		}
 		var worst weakness

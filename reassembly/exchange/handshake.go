@@ -96,8 +96,10 @@ type ServerHello struct {
 	// Legacy is the version field, Version what was negotiated, 0 where what was
 	// seen leaves that open.
 	Legacy, Version Version
-	Suite           uint16
-	Extensions      []uint16
+	// Suite is 0 where the hello was cut before it; no server chooses that one
+	// (TLS_NULL_WITH_NULL_NULL).
+	Suite      uint16
+	Extensions []uint16
 	// ALPN is the protocol selected, where that was told in the clear.
 	ALPN string
 	// ExtendedMasterSecret is RFC 7627, EncryptThenMAC RFC 7366.
