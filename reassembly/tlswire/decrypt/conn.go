@@ -204,6 +204,9 @@ func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 func (c *conn) enqueue(i item) {
 	s := c.shard
 	n := itemBytes + len(i.record.Body)
+	if c.over {
+		return
+	}
 	if c.held+n > s.limits.FlowBytes {
 		s.stats.FlowOver++
 		c.giveUp(&s.stats.Secretless, i.at)
@@ -297,23 +300,21 @@ func (c *conn) takeItem(q *item, at reassembly.Origin) verdict {
 	return taken
 }
 
-// giveUp lets go of what waits.
+// giveUp ends all opening, what was opened included.
 func (c *conn) giveUp(count *uint64, at reassembly.Origin) {
-	queue := c.queue
-	c.shard.stats.Held -= c.held
-	c.queue, c.held = nil, 0
-	clear(queue)
 	c.stop(count)
 	c.forsake(at)
 }
 
-// stop ends all opening. The connection is counted as what it came to, unless
-// it gave content before.
+// stop ends all opening and lets go of what waits. The connection is counted as
+// what it came to, unless it gave content before.
 func (c *conn) stop(count *uint64) {
 	c.over = true
 	if !c.decrypted {
 		*count++
 	}
+	c.shard.stats.Held -= c.held
+	c.queue, c.held = nil, 0
 	c.side[0].opener, c.side[1].opener = nil, nil
 }
 

@@ -193,7 +193,7 @@ func (c *conn) content(s *side, r *tlswire.Record, b []byte) {
 // learn remembers the master secret, when it has opened a record, for who takes
 // the session up again: not everybody logs it once more then.
 func (c *conn) learn(r *tlswire.Record) {
-	if !c.keyed || !c.side[0].opened && !c.side[1].opened {
+	if len(c.master.Bytes()) == 0 || !c.side[0].opened && !c.side[1].opened {
 		return
 	}
 	c.shard.secrets.Learn(secret.Resumption{SessionID: c.hello.ServerSession, Ticket: c.ticket}, c.master, r.Last.Order)
@@ -238,21 +238,27 @@ func (c *conn) take12(r *tlswire.Record, buf []byte) (verdict, []byte) {
 		c.plain(r)
 		return taken, nil
 	}
-	if s.opener == nil {
+	switch {
+	case s.opener != nil:
+	case doubt && r.Lost:
+		c.plain(r)
+		return taken, nil
+	default:
 		was := *s
 		s.turn(inTraffic)
 		s.opener = s.next
 		if s.lossy {
 			s.lose()
 		}
-		if doubt {
-			if o, ok := c.open(s, r, buf); !r.Lost && !s.broken && ok {
-				return taken, c.opened(s, r, o)
-			}
-			*s = was
-			c.plain(r)
-			return taken, nil
+		if !doubt {
+			break
 		}
+		if o, ok := c.open(s, r, buf); ok && !s.broken {
+			return taken, c.opened(s, r, o)
+		}
+		*s, c.keyed = was, false // the opener is used up
+		c.plain(r)
+		return taken, nil
 	}
 	if r.Lost {
 		c.lost(s, r)
@@ -268,8 +274,20 @@ func (c *conn) take12(r *tlswire.Record, buf []byte) (verdict, []byte) {
 
 // keys12 makes the openers of both sides, if their secret is known.
 func (c *conn) keys12(r *tlswire.Record) bool {
+	if len(c.master.Bytes()) == 0 && !c.findMaster(r.Last.Order) {
+		return false
+	}
 	h := &c.hello
-	at := r.Last.Order
+	randoms := record.Randoms{Client: h.ClientRandom, Server: h.ServerRandom}
+	client, server := c.suite.Openers(uint16(h.Version), c.master.Bytes(), &randoms, h.EncryptThenMAC)
+	c.side[c.client()].next, c.side[c.client().Reverse()].next = client, server
+	c.keyed = true
+	return true
+}
+
+// findMaster finds the master secret, as known at the packet at.
+func (c *conn) findMaster(at uint64) bool {
+	h := &c.hello
 	m, ok := c.shard.secrets.Find(secret.Master, &h.ClientRandom, at)
 	if !ok && c.exchanged != nil {
 		m, ok = c.fromPremaster(at)
@@ -283,15 +301,11 @@ func (c *conn) keys12(r *tlswire.Record) bool {
 		}
 		m, ok = c.shard.secrets.Resumed(by, at)
 	}
-	if !ok {
-		return false
+	if ok {
+		c.master = m
+		c.side[0].hand.all, c.side[1].hand.all = nil, nil
 	}
-	randoms := record.Randoms{Client: h.ClientRandom, Server: h.ServerRandom}
-	client, server := c.suite.Openers(uint16(h.Version), m.Bytes(), &randoms, h.EncryptThenMAC)
-	c.side[c.client()].next, c.side[c.client().Reverse()].next = client, server
-	c.side[0].hand.all, c.side[1].hand.all = nil, nil
-	c.master, c.keyed = m, true
-	return true
+	return ok
 }
 
 // fromPremaster makes the master secret of what the client sent.

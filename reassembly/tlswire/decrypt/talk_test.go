@@ -102,6 +102,12 @@ func loopback(t testing.TB) (a, b net.Conn) {
 // It gives what went over the wire, and the key log.
 func talk(t testing.TB, client, server *tls.Config, says ...string) (turns []turn, log []byte) {
 	t.Helper()
+	return talkWith(t, client, server, says, func(s string) string { return "re: " + s })
+}
+
+// talkWith is talk with other answers.
+func talkWith(t testing.TB, client, server *tls.Config, says []string, answer func(string) string) (turns []turn, log []byte) {
+	t.Helper()
 	var w wire
 	var keys bytes.Buffer
 	client, server = client.Clone(), server.Clone()
@@ -117,7 +123,7 @@ func talk(t testing.TB, client, server *tls.Config, says ...string) (turns []tur
 				done <- err
 				return
 			}
-			if _, err := s.Write(append([]byte("re: "), buf...)); err != nil {
+			if _, err := s.Write([]byte(answer(string(buf)))); err != nil {
 				done <- err
 				return
 			}
@@ -130,7 +136,7 @@ func talk(t testing.TB, client, server *tls.Config, says ...string) (turns []tur
 		if _, err := c.Write([]byte(line)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadFull(c, make([]byte, len(line)+4)); err != nil {
+		if _, err := io.ReadFull(c, make([]byte, len(answer(line)))); err != nil {
 			t.Fatal(err)
 		}
 	}
