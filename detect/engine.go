@@ -403,7 +403,7 @@ func (e *Engine) report(p *Pass, r Report) {
 		r.Key = Key(p.Host(), p.Endpoint())
 	}
 	d := p.detector
-	e.tokens.reported = true
+	p.showing.reported()
 	judged := d.Attempt && !r.Posture && r.Verdict == 0
 	if judged && !r.ByLogin && !d.Genuine && r.Credential != nil {
 		e.suspect = true

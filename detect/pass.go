@@ -23,6 +23,7 @@ type Pass struct {
 	template string
 	outcome  endpoint.Outcome
 	login    endpoint.LoginOutcome
+	showing  showing
 }
 
 // Now is the exchange's packet time: that of its request, or of its response
@@ -179,9 +180,20 @@ type Report struct {
 // endpoint, unless the detector is one of those that suspect the server.
 func (p *Pass) Report(r Report) { p.engine.report(p, r) }
 
+// Judge gives the verdict on an attempt with that credential as of now: for
+// windows. Whoever reports leaves it to the engine, which goes on learning.
+func (p *Pass) Judge(c *credential.Credential) Verdict {
+	a := endpoint.Attempt{Answer: p.ins.Answer}
+	a.Others, a.OtherKinds, a.Parts = endpoint.Kinds(p.ins.Found.Request, c, p.ins.OtherCookies)
+	return p.endpoint.Judge(&a, p.Now())
+}
+
 // Suspect says, before there is a report, that a credential of the exchange may
 // not be genuine: for detectors of attempts that find out later.
-func (p *Pass) Suspect() { p.engine.suspect, p.engine.tokens.reported = true, true }
+func (p *Pass) Suspect() {
+	p.engine.suspect = true
+	p.showing.reported()
+}
 
 // Suspicious reports whether a detector of attempts that looked at the
 // exchange's tokens suspects one. It is known once all of them were shown: in

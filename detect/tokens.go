@@ -106,9 +106,8 @@ type tokens struct {
 	presented, issued           []*credential.Credential
 	presentedKnown, issuedKnown bool
 
-	shown    [8192]shownToken
-	reported bool // by the detector that the token at hand is shown to
-	suspect  bool // of the exchange's tokens, after all were shown
+	shown   [8192]shownToken
+	suspect bool // of the exchange's tokens, after all were shown
 }
 
 // shownToken says which detectors reported a token.
@@ -116,6 +115,21 @@ type shownToken struct {
 	what     uint64 // hash of the token and how it came
 	until    capture.Time
 	reported uint64 // a bit a detector
+}
+
+// showing is one detector's look at one token.
+type showing struct {
+	at   *shownToken
+	what uint64
+	bit  uint64
+}
+
+// reported remembers that the detector has something to say of the token, now
+// or later.
+func (s *showing) reported() {
+	if s.at != nil && s.at.what == s.what {
+		s.at.reported |= s.bit
+	}
 }
 
 // Reshow is the packet time after which a detector's Token sees a token again
@@ -150,14 +164,11 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 	}
 	for i, d := range e.onTokens {
 		if bit := uint64(1) << i; !again || i >= 64 || seen.reported&bit != 0 {
-			e.tokens.reported = false
-			p.detector = d
+			p.detector, p.showing = d, showing{seen, what, bit}
 			d.Token(p, c, issued)
-			if e.tokens.reported {
-				seen.reported |= bit
-			}
 		}
 	}
+	p.showing = showing{}
 	if !again && (issued || !e.suspect && c.Access() && p.outcome == endpoint.Success && p.Discriminates() && p.ins.Answer.Marks&endpoint.Damaged == 0) {
 		e.issuers.Saw(&issuer.Sighting{Token: c.JWT, ID: c.ID, Host: p.ins.Host, Client: p.ins.Client, Issued: issued, Time: now})
 	}

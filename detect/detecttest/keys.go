@@ -203,7 +203,7 @@ func selfSigned(alg, name string) ([]byte, error) {
 }
 
 // publicText gives a public key as "pem", "der", "base64" (of DER), "pkcs1" (PEM),
-// "pkcs1der", "certificate" (PEM), "jwk", or "n" (the modulus); "-bare" behind
+// "pkcs1der", "certificate" (PEM), "jwk" (the required members), or "n" (the modulus); "-bare" behind
 // the name leaves out the last newline.
 func publicText(form, alg, name string) (string, error) {
 	key, err := keyOf(alg, name)
@@ -235,6 +235,8 @@ func publicText(form, alg, name string) (string, error) {
 		var m map[string]any
 		var b []byte
 		if m, err = publicJWK(alg, name, ""); err == nil {
+			delete(m, "use")
+			delete(m, "alg")
 			b, err = json.Marshal(m)
 		}
 		text = string(b)

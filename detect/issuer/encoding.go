@@ -59,7 +59,8 @@ func (k *Key) Encodings() []Encoding {
 		add(credential.Word("certificate in DER"), k.cert)
 		add(credential.Word("certificate in base64 (x5c)"), []byte(base64.StdEncoding.EncodeToString(k.cert)))
 	}
-	if strings.HasPrefix(k.text, "{") {
+	add(credential.Word("JSON of the required members"), []byte(k.required))
+	if k.text != "" {
 		add(credential.Word("JSON as published"), []byte(k.text))
 		add(credential.Word("JSON without white space"), []byte(compact(k.text)))
 	}

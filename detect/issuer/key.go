@@ -37,8 +37,10 @@ type Key struct {
 	Secret bool
 
 	public crypto.PublicKey
-	text   string // as published: a JWK or a PEM block
-	cert   []byte // DER
+	text   string // as published, where that is a JWK
+	// required members of the JWK, which the thumbprint is made of.
+	required string
+	cert     []byte // DER
 }
 
 // Public is what golang-jwt verifies with, nil for keys that it does not know:
@@ -153,9 +155,6 @@ func parsePEM(b *pem.Block) *Key {
 			k = fromPublic(p)
 		}
 	}
-	if k != nil {
-		k.text = string(pem.EncodeToMemory(&pem.Block{Type: b.Type, Bytes: b.Bytes}))
-	}
 	return k
 }
 
@@ -192,7 +191,7 @@ func fromPublic(public any) *Key {
 
 func (k *Key) rsa(n, e *big.Int) {
 	k.Bits, k.Exponent = n.BitLen(), math.MaxInt64
-	k.ID = sha256.Sum256([]byte(`{"e":"` + encode(e.Bytes()) + `","kty":"RSA","n":"` + encode(n.Bytes()) + `"}`))
+	k.thumbprint(`{"e":"` + encode(e.Bytes()) + `","kty":"RSA","n":"` + encode(n.Bytes()) + `"}`)
 	if e.IsInt64() {
 		k.Exponent = e.Int64()
 	}
@@ -228,7 +227,7 @@ func (k *Key) ec(crv string, x, y *big.Int) {
 	point[0] = 4
 	x.FillBytes(point[1 : 1+size])
 	y.FillBytes(point[1+size:])
-	k.ID = sha256.Sum256([]byte(`{"crv":"` + crv + `","kty":"EC","x":"` + encode(point[1:1+size]) + `","y":"` + encode(point[1+size:]) + `"}`))
+	k.thumbprint(`{"crv":"` + crv + `","kty":"EC","x":"` + encode(point[1:1+size]) + `","y":"` + encode(point[1+size:]) + `"}`)
 	if p, err := ecdsa.ParseUncompressedPublicKey(curve, point); err == nil { // else it is not on the curve
 		k.public = p
 	}
@@ -236,10 +235,14 @@ func (k *Key) ec(crv string, x, y *big.Int) {
 
 func (k *Key) okp(crv string, x []byte) {
 	k.Bits = curveBits[crv]
-	k.ID = sha256.Sum256([]byte(`{"crv":"` + crv + `","kty":"OKP","x":"` + encode(x) + `"}`))
+	k.thumbprint(`{"crv":"` + crv + `","kty":"OKP","x":"` + encode(x) + `"}`)
 	if crv == "Ed25519" && len(x) == ed25519.PublicKeySize {
 		k.public = ed25519.PublicKey(x)
 	}
+}
+
+func (k *Key) thumbprint(required string) { // RFC 7638, section 3
+	k.required, k.ID = required, sha256.Sum256([]byte(required))
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

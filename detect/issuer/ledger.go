@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"crypto/sha256"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -127,25 +128,18 @@ func (l *Ledger) Candidates(issuer, kid, host string, now capture.Time) []*Key {
 			list = append(list, k)
 		}
 	}
-	named := func(k *Key) bool { return kid != "" && k.Kid == kid }
-	hosts := []string{HostOf(issuer), hostName(host)}
-	if i := l.issuers.Get(issuer, now); i != nil && i.keysHost != "" {
-		hosts = append(hosts, i.keysHost)
-	}
-	for _, match := range []bool{true, false} {
-		for _, h := range hosts {
-			if p := l.hosts.Get(h, now); p != nil {
-				for _, k := range p.keys {
-					if !match || named(k.Key) {
-						add(k.Key)
-					}
-				}
+	for _, named := range [...]bool{true, false} {
+		if named && kid == "" {
+			continue
+		}
+		wanted := func(k *Key) {
+			if !named || k.Kid == kid {
+				add(k)
 			}
 		}
+		l.eachOf(issuer, host, now, wanted)
 		for i := len(l.recent) - 1; i >= 0; i-- {
-			if !match || named(l.recent[i]) {
-				add(l.recent[i])
-			}
+			wanted(l.recent[i])
 		}
 	}
 	return list
@@ -155,23 +149,39 @@ func (l *Ledger) Candidates(issuer, kid, host string, now capture.Time) []*Key {
 // they publish none, or several.
 func (l *Ledger) Key(issuer, kid, host string, now capture.Time) *Key {
 	var found *Key
-	hosts := []string{HostOf(issuer), hostName(host)}
-	if i := l.issuers.Get(issuer, now); i != nil && i.keysHost != "" {
-		hosts = append(hosts, i.keysHost)
+	several := false
+	l.eachOf(issuer, host, now, func(k *Key) {
+		if k.Kid == kid && kid != "" {
+			several = several || found != nil && found.ID != k.ID
+			found = k
+		}
+	})
+	if several {
+		return nil
 	}
-	for _, h := range hosts {
-		if p := l.hosts.Get(h, now); p != nil {
+	return found
+}
+
+// Owns reports whether the issuer or the host publish a key.
+func (l *Ledger) Owns(issuer, host string, id ID, now capture.Time) (owns bool) {
+	l.eachOf(issuer, host, now, func(k *Key) { owns = owns || k.ID == id })
+	return owns
+}
+
+// eachOf calls f with the keys that an issuer, its host for keys and the host of
+// its token publish.
+func (l *Ledger) eachOf(issuer, host string, now capture.Time, f func(*Key)) {
+	keys := ""
+	if i := l.issuers.Get(issuer, now); i != nil {
+		keys = i.keysHost
+	}
+	for _, h := range [...]string{HostOf(issuer), hostName(host), keys} {
+		if p := l.hosts.Get(h, now); h != "" && p != nil {
 			for _, k := range p.keys {
-				if k.Kid == kid && kid != "" {
-					if found != nil && found.ID != k.ID {
-						return nil
-					}
-					found = k.Key
-				}
+				f(k.Key)
 			}
 		}
 	}
-	return found
 }
 
 // Issuer gives what is known of an issuer, nil where that is nothing. Tokens
@@ -252,8 +262,8 @@ type Way struct {
 	Type string
 	// Remote is the host that jku or x5u names, "" without them.
 	Remote string
-	// Embedded says that the header holds a key.
-	Embedded bool
+	// Embedded is the key that the header holds, zero without one.
+	Embedded ID
 }
 
 // Signing is a way in which an issuer's genuine tokens were signed.
@@ -298,7 +308,8 @@ func (i *Issuer) KeysHost() string {
 
 // WayOf tells how a token is signed.
 func WayOf(t *credential.Token) Way {
-	w := Way{Kid: cut(t.Kid), Type: KeyType(t), Embedded: t.HasJWK || t.HasX5c}
+	w := Way{Kid: cut(t.Kid), Type: KeyType(t)}
+	_, w.Embedded = EmbeddedKey(t)
 	switch {
 	case t.Jku != "":
 		w.Remote = HostOf(t.Jku)
@@ -306,6 +317,25 @@ func WayOf(t *credential.Token) Way {
 		w.Remote = HostOf(t.X5u)
 	}
 	return w
+}
+
+// EmbeddedKey gives the key that the token's header holds, nil where it cannot be
+// read, and its ID, zero where the header holds none.
+func EmbeddedKey(t *credential.Token) (*Key, ID) {
+	jwk, cert := t.EmbeddedKey()
+	var k *Key
+	switch {
+	case jwk != "":
+		k = ParseJWK(jwk)
+	case cert != "":
+		k = ParseCertificate(cert)
+	case !t.HasJWK && !t.HasX5c:
+		return nil, ID{}
+	}
+	if k == nil {
+		return nil, sha256.Sum256([]byte(jwk + cert))
+	}
+	return k, k.ID
 }
 
 // KeyType is the type of the key that the token's algorithm wants, as in Key;
