@@ -30,17 +30,26 @@ var huffmanBits = [257]uint8{
 }
 
 const (
-	// shortBits is how many bits are looked up at once. All that is common in
-	// header fields has shorter codes.
-	shortBits = 10
+	// shortBits is how many bits are looked up at once: most pairs of what is
+	// common in header fields.
+	shortBits = 12
 	longBits  = 30
 )
 
-// huffman decodes: short has the symbol (times 16) and the length of the code
-// that bits begin with, 0 where it is longer. For those, from a length on the
-// first code, at the top of 32 bits, and its place in symbols.
+// pair is what bits begin with: one symbol or two, and how long their codes
+// are. It is 0 where the first code is longer than shortBits.
+type pair uint32
+
+func (p pair) first() byte    { return byte(p) }
+func (p pair) second() byte   { return byte(p >> 8) }
+func (p pair) firstBits() int { return int(p >> 16 & 0x0f) }
+func (p pair) bits() int      { return int(p >> 20 & 0x0f) }
+func (p pair) symbols() int   { return int(p >> 24) }
+
+// huffman decodes. For the codes longer than shortBits it has, by their length,
+// the first code, at the top of 32 bits, and its place in symbols.
 var huffman = func() (t struct {
-	short   [1 << shortBits]uint16
+	short   [1 << shortBits]pair
 	first   [longBits + 2]uint64
 	place   [longBits + 2]int
 	symbols [257]uint16
@@ -56,7 +65,7 @@ var huffman = func() (t struct {
 			n++
 			if bits <= shortBits {
 				for i := range 1 << (shortBits - bits) {
-					t.short[int(code)<<(shortBits-bits)|i] = uint16(symbol<<4 | bits)
+					t.short[int(code)<<(shortBits-bits)|i] = pair(symbol | bits<<16 | bits<<20 | 1<<24)
 				}
 			}
 			code++
@@ -64,42 +73,79 @@ var huffman = func() (t struct {
 		code <<= 1
 	}
 	t.first[longBits+1] = 1 << 32
+	one := t.short
+	for i, p := range one {
+		if p == 0 {
+			continue
+		}
+		next := one[i<<p.bits()&(1<<shortBits-1)]
+		if both := p.bits() + next.bits(); next != 0 && both <= shortBits {
+			t.short[i] = pair(int(p.first()) | int(next.first())<<8 | p.bits()<<16 | both<<20 | 2<<24)
+		}
+	}
 	return t
 }()
 
+// long decodes a code that is longer than shortBits, at the top of 32 bits.
+func long(top uint64) (symbol uint16, bits int) {
+	bits = shortBits + 1
+	for top >= huffman.first[bits+1] {
+		bits++
+	}
+	return huffman.symbols[huffman.place[bits]+int((top-huffman.first[bits])>>(32-bits))], bits
+}
+
 // appendHuffman appends what src decodes to (RFC 7541, section 5.2).
 func appendHuffman(dst, src []byte) ([]byte, bool) {
-	dst = slices.Grow(dst, len(src)*8/5)
-	var bits uint64 // those not decoded, at the top; n of them
+	at := len(dst)
+	dst = slices.Grow(dst, len(src)*8/5+2) // the shortest code has 5 bits
+	out := dst[:cap(dst)]
+	var bits uint64 // those not decoded, at the top; n of them, and perhaps more
 	n := 0
-	for {
-		if n <= 32 {
-			if len(src) >= 4 {
-				bits |= uint64(binary.BigEndian.Uint32(src)) << (32 - n)
-				src = src[4:]
-				n += 32
-			} else {
-				for ; len(src) > 0; src = src[1:] {
-					bits |= uint64(src[0]) << (56 - n)
-					n += 8
-				}
+	for len(src) >= 8 {
+		bits |= binary.BigEndian.Uint64(src) >> n
+		more := (63 - n) >> 3
+		src = src[more:]
+		n += 8 * more
+		p := huffman.short[bits>>(64-shortBits)]
+		if p == 0 {
+			symbol, l := long(bits >> 32)
+			if symbol > 0xff {
+				return dst, false
 			}
+			out[at] = byte(symbol)
+			at++
+			bits <<= l
+			n -= l
+			continue
 		}
-		e := huffman.short[bits>>(64-shortBits)]
-		symbol, l := e>>4, int(e&15)
-		if e == 0 {
-			top := bits >> 32
-			for l = shortBits + 1; top >= huffman.first[l+1]; l++ {
-			}
-			symbol = huffman.symbols[huffman.place[l]+int((top-huffman.first[l])>>(32-l))]
+		for p != 0 && n >= shortBits {
+			out[at], out[at+1] = p.first(), p.second()
+			at += p.symbols()
+			bits <<= p.bits()
+			n -= p.bits()
+			p = huffman.short[bits>>(64-shortBits)]
+		}
+	}
+	bits &= ^(^uint64(0) >> n)
+	for {
+		for ; len(src) > 0 && n <= 56; src = src[1:] {
+			bits |= uint64(src[0]) << (56 - n)
+			n += 8
+		}
+		p := huffman.short[bits>>(64-shortBits)]
+		symbol, l := uint16(p.first()), p.firstBits()
+		if p == 0 {
+			symbol, l = long(bits >> 32)
 		}
 		if l > n { // the end, with less than a byte of ones behind it
-			return dst, n < 8 && bits == ^uint64(0)<<(64-n)
+			return out[:at], n < 8 && bits == ^uint64(0)<<(64-n)
 		}
 		if symbol > 0xff {
 			return dst, false
 		}
-		dst = append(dst, byte(symbol))
+		out[at] = byte(symbol)
+		at++
 		bits <<= l
 		n -= l
 	}

@@ -1,5 +1,7 @@
 package http2_test
 
+//lint:file-ignore SA1019 Nothing else speaks the upgrade of RFC 7540.
+
 import (
 	"bytes"
 	"compress/gzip"

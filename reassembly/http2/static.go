@@ -67,9 +67,3 @@ var static = [...]exchange.Field{
 	{Name: "via", Value: ""},
 	{Name: "www-authenticate", Value: ""},
 }
-
-// The places in it that tell requests from responses.
-const (
-	firstStatus = 8
-	lastStatus  = 14
-)
