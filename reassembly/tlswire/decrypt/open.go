@@ -44,11 +44,11 @@ func (c *conn) clear(r *tlswire.Record) bool {
 	switch {
 	case r.Type == record.ApplicationData:
 		return false
+	case c.tls13() || c.hello.Retry:
+		return true // RFC 8446, section 5.2: all that is encrypted is of that type
 	case !c.hello.Server:
 		// What ChangeCipherSpec means the server's hello tells.
 		return r.Type != record.ChangeCipherSpec && s.opener == nil && !s.lossy
-	case c.tls13():
-		return true // RFC 8446, section 5.2: all that is encrypted is of that type
 	}
 	return s.stage == inClear && (!s.lossy || r.Type == record.ChangeCipherSpec)
 }

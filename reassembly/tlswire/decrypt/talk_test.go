@@ -151,7 +151,6 @@ func talkWith(t testing.TB, client, server *tls.Config, says []string, answer fu
 type inner struct {
 	b     strings.Builder
 	start reassembly.Start
-	last  string
 }
 
 func (i *inner) note(d reassembly.Direction, what string, args ...any) {

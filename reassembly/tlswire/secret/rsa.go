@@ -80,6 +80,7 @@ func (s *Store) Premaster(encrypted []byte, at uint64) (p Secret, ok bool) {
 		if k.Size() != len(encrypted) {
 			continue
 		}
+		//lint:ignore SA1019 what a listener finds out nobody learns, so it is no oracle
 		b, err := rsa.DecryptPKCS1v15(nil, k, encrypted)
 		if err == nil && len(b) == premasterLength && b[0] == 3 {
 			p, ok = Of(b), true
