@@ -41,7 +41,7 @@ func (p *conn) headers(h *half, d reassembly.Direction, b []byte, at reassembly.
 	}
 	st := p.live.streams[i]
 	st.guessed = st.guessed || h.guessed
-	st.doubted = false
+	st.doubted = 0
 	last := w.head.flags&endStream != 0 || w.head.kind == promiseFrame
 	q := &st.part[which]
 	switch {

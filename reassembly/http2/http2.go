@@ -78,9 +78,9 @@ type Limits struct {
 	DecodedBytes int
 	// HeldBytes bounds what all parsers of the shard hold together: streams,
 	// bodies, header blocks, tables (default 32 MiB). From half of it on no more
-	// of bodies is kept; when it is met, tables that are used are forgotten,
-	// blocks that come in pieces are given up, and a new stream takes the place
-	// of the oldest of its conversation.
+	// of bodies is kept; from three quarters on, a new stream takes the place of
+	// the oldest of its conversation; when it is met, tables that are used are
+	// forgotten, and blocks that come in pieces are given up.
 	HeldBytes int
 }
 
@@ -113,8 +113,8 @@ type Stats struct {
 	Resets, Goaways uint64
 	// Late frames with headers or data are on streams that are over.
 	Late uint64
-	// Despaired streams were given since nothing came on them for a minute after
-	// a loss that may have been their end.
+	// Despaired streams were given since nothing came on them for a minute or
+	// two after a loss that may have been their end.
 	Despaired uint64
 	// Tunnels are streams that became one, Tunnelled the bytes in them.
 	Tunnels, Tunnelled uint64

@@ -43,12 +43,14 @@ func TestLimits(t *testing.T) {
 			[]string{"GET /a -> 200"}, func(s h2.Stats) uint64 { return s.SettingsOver }},
 		{"Streams", h2.Limits{Streams: 2}, 0, []string{">1 GET /a .", ">3 GET /b .", "<1 200", ">5 GET /c .", "<5 200 .", "<3 200 .", "<1 :abc ."},
 			[]string{"GET /a -> 200 [truncated]", "GET /c -> 200", "GET /b -> 200"}, func(s h2.Stats) uint64 { return s.StreamsOver }},
+		{"a server that is not seen", h2.Limits{}, 0, append([]string{">hello"}, repeat(66, func(i int) string { return fmt.Sprintf(">%d GET /%d .", 2*i+1, i) })...),
+			repeat(66, func(i int) string { return fmt.Sprintf("GET /%d -> - [unpaired]", i) }), func(s h2.Stats) uint64 { return s.StreamsOver / 2 }},
 		{"BodyBytes", h2.Limits{BodyBytes: 4}, 0, []string{">1 POST /a", ">1 :abc", ">1 :def", ">1 :ghi .", "<1 200 ."},
 			[]string{`POST /a "abcd"/9 -> 200`}, func(s h2.Stats) uint64 { return s.Clipped }},
 		{"EncodedBytes", h2.Limits{EncodedBytes: 4}, 0, []string{">1 GET /a .", "<1 200 content-encoding=gzip", "<1 :abcdef ."},
 			[]string{`GET /a -> 200 content-encoding=gzip "abcd"/6 [undecoded]`}, func(s h2.Stats) uint64 { return s.EncodedOver }},
 		{"HeldBytes, a stream", h2.Limits{HeldBytes: 1000}, 0, []string{">1 POST /a", ">3 POST /b", ">5 POST /c", "<5 200 ."},
-			[]string{"POST /a -> - [truncated unpaired]", "POST /c -> 200 [truncated]", "POST /b -> - [truncated unpaired]"}, func(s h2.Stats) uint64 { return s.StreamsRefused }},
+			[]string{"POST /a -> - [truncated unpaired]", "POST /b -> - [truncated unpaired]", "POST /c -> 200 [truncated]"}, func(s h2.Stats) uint64 { return s.StreamsRefused / 2 }},
 		{"HeldBytes, a body", h2.Limits{HeldBytes: 3000}, 0, []string{">1 POST /a", ">3 POST /b", ">3 :abc .", "<3 200 .", ">1 : .", "<1 200 ."},
 			[]string{`POST /b ""/3 -> 200`, "POST /a -> 200"}, func(s h2.Stats) uint64 { return s.Refused }},
 		{"HeldBytes, a table", h2.Limits{HeldBytes: 60}, 0, []string{">1 GET /a x=1 .", "<1 200 .", ">3 GET /a x=1 .", "<3 200 ."},
@@ -60,7 +62,10 @@ func TestLimits(t *testing.T) {
 			var got []string
 			shard, k := newTalk(c.limits, &got)
 			k.split = c.split
-			for _, s := range talked(c.steps...) {
+			if c.steps[0] != ">hello" {
+				c.steps = talked(c.steps...)
+			}
+			for _, s := range c.steps {
 				k.step(s)
 			}
 			k.shutdown()

@@ -52,8 +52,11 @@ func TestDespair(t *testing.T) {
 	}
 	k.packet += uint64(31e9)
 	k.step(">ping")
+	k.packet += uint64(61e9)
+	k.step(">ping")
 	if strings.Join(got, "; ") != "GET /a -> - [unpaired]; GET /b -> - [unpaired]" || shard.Stats().Despaired != 2 {
-		t.Errorf("after a minute: %q", got)
+		t.Errorf("after two minutes: %q", got)
+		return
 	}
 	k.step("<3 200 .")
 	k.step("<5 :y .")

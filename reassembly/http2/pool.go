@@ -3,6 +3,10 @@ package http2
 // structsKept is how many structs of a kind are kept for reuse.
 const structsKept = 1024
 
+// crowded reports whether streams have to go. Tables and header blocks stay
+// longer: without them much of what follows is not known.
+func (s *Shard) crowded() bool { return s.pool.Held() >= s.limits.HeldBytes/4*3 }
+
 func (s *Shard) newLive() *live {
 	if n := len(s.lives); n > 0 {
 		l := s.lives[n-1]

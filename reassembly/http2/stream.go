@@ -24,7 +24,7 @@ type stream struct {
 	guessed   bool               // some of it was read where the direction was guessed
 	websocket bool               // what is asked for is one
 	upgraded  bool               // the response opened a tunnel
-	doubted   bool               // its end may be in what is missing; nothing came since
+	doubted   uint8              // its end may be in what is missing, and nothing came since: for how many rounds
 	tunnel    reassembly.Parser  // nil where nobody looks into it
 }
 
@@ -82,6 +82,10 @@ const (
 	fieldBytes    = 32
 )
 
+// unheard is how many streams wait for a server of which nothing was seen: it
+// may be that only the clients' side is captured.
+const unheard = 64
+
 // newStream opens a stream that begins with a packet.
 func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 	s := p.shard
@@ -89,8 +93,12 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		p.live = s.newLive()
 	}
 	l := p.live
-	for len(l.ids) > 0 && (len(l.ids) >= s.limits.Streams || s.pool.Full()) {
-		if s.pool.Full() {
+	most := s.limits.Streams
+	if !p.is(heard << p.client.Reverse()) {
+		most = min(most, unheard)
+	}
+	for len(l.ids) > 0 && (len(l.ids) >= most || s.crowded()) {
+		if s.crowded() {
 			s.stats.StreamsRefused++
 		} else {
 			s.stats.StreamsOver++
@@ -137,7 +145,7 @@ func (p *conn) data(h *half, c *reassembly.Chunk, b []byte) {
 	}
 	st, which := p.live.streams[i], p.sends(c.Dir)
 	q := &st.part[which]
-	st.doubted = false
+	st.doubted = 0
 	last := whole && h.frame.flags&endStream != 0
 	switch {
 	case q.done:
@@ -337,9 +345,13 @@ func (p *conn) missStreams(d reassembly.Direction, at reassembly.Origin) {
 		return
 	}
 	which := p.sends(d)
-	p.doubted = at.Time
+	if p.doubted == 0 {
+		p.doubted = at.Time
+	}
 	for _, st := range p.live.streams {
-		st.doubted = st.doubted || !st.part[which].done
+		if st.doubted == 0 && !st.part[which].done {
+			st.doubted = 1
+		}
 		if q := &st.part[which]; st.x != nil && q.head && !q.done {
 			st.message(which).Damage |= exchange.BodyGap
 			q.body.Gap(0)
@@ -347,16 +359,20 @@ func (p *conn) missStreams(d reassembly.Direction, at reassembly.Origin) {
 	}
 }
 
-// despair ends the streams on which nothing came since they were doubted.
+// despair ends the streams on which nothing came for long since they were
+// doubted.
 func (p *conn) despair(at reassembly.Origin) {
 	p.doubted = 0
 	for i := 0; p.live != nil && i < len(p.live.ids); {
-		if p.live.streams[i].doubted {
+		switch st := p.live.streams[i]; st.doubted {
+		case 2:
 			p.shard.stats.Despaired++
 			p.end(i, at)
-		} else {
-			i++
+			continue
+		case 1:
+			st.doubted, p.doubted = 2, at.Time
 		}
+		i++
 	}
 }
 
