@@ -123,10 +123,10 @@ func (o *openssl) talk(t *testing.T, args []string, says ...string) (turns []tur
 	for _, line := range says {
 		before := w.len()
 		io.WriteString(in, line+"\n")
-		for i := 0; i < 200 && w.len() < before+2; i++ {
+		for i := 0; i < 200 && w.len() < before+1; i++ {
 			time.Sleep(5 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 	in.Close()
 	if err := cmd.Wait(); err != nil && w.len() < 4 {
