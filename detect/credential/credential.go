@@ -231,6 +231,12 @@ type Login struct {
 	Password ID
 	// Place is where the secret stood.
 	Place Place
+	// Client of an OAuth token request: its client_id, or the user of its Basic
+	// credential. ClientAuth says that it proved who it is, Verifier that it
+	// sent the code_verifier of PKCE (RFC 7636, section 4.5).
+	Client     string
+	ClientAuth bool
+	Verifier   bool
 	// Default marks a pair of the list of default credentials; Which names the
 	// product it is known from.
 	Default bool

@@ -141,7 +141,7 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	switch fd {
 	case noField, fieldUser, fieldAccount, fieldClientID, fieldAssertion:
 		return false
-	case fieldPassword, fieldNewPassword, fieldCode, fieldCodeWeak, fieldSecret, fieldGrant:
+	case fieldPassword, fieldNewPassword, fieldCode, fieldCodeWeak, fieldSecret, fieldGrant, fieldVerifier:
 		if f.response {
 			return false
 		}

@@ -12,6 +12,7 @@ type loginFields struct {
 	user, weakUser string
 	clientID       string
 	grant          string
+	verifier       bool
 	newPassword    bool
 	// The secrets, each with what was reported of it.
 	password, secret, code, clientSecret, refresh secretField
@@ -34,7 +35,7 @@ func (s *secretField) set() bool { return !s.id.IsZero() }
 // reports whether it did.
 func (f *Finder) loginField(p Place, fd field, value string) bool {
 	if f.response || p.Part == InHeader || p.Part == InCookie || p.Part == InFragment {
-		return fd == fieldUser || fd == fieldAccount || fd == fieldClientID || fd == fieldGrant
+		return fd == fieldUser || fd == fieldAccount || fd == fieldClientID || fd == fieldGrant || fd == fieldVerifier
 	}
 	l := &f.login
 	keep := func(to *string) {
@@ -51,6 +52,8 @@ func (f *Finder) loginField(p Place, fd field, value string) bool {
 		keep(&l.clientID)
 	case fieldGrant:
 		keep(&l.grant)
+	case fieldVerifier:
+		l.verifier = value != ""
 	case fieldCodeWeak:
 		if l.weakCode == "" && len(value) <= 2048 {
 			if l.weakCode, l.weakCodePlace = value, p; p.Part == InJSON {
@@ -206,7 +209,14 @@ func (f *Finder) keepCode(path string, oneTime bool) *Credential {
 // that poll or exchange (device_code, token-exchange) are no login attempts.
 func (f *Finder) grantLogin() *Login {
 	l := &f.login
-	login := &Login{Form: "oauth:" + l.grant}
+	login := &Login{Form: "oauth:" + l.grant, Client: l.clientID, Verifier: l.verifier, ClientAuth: l.clientSecret.set() || f.asserts()}
+	if l.auth != nil && l.auth.Form == "basic" {
+		login.ClientAuth = l.pass != ""
+		if login.Client == "" {
+			login.Client = l.auth.Principal
+		}
+	}
+	login.Client = strings.Clone(login.Client)
 	var s *secretField
 	switch l.grant {
 	case "password":
@@ -234,6 +244,17 @@ func (f *Finder) grantLogin() *Login {
 	login.PrincipalID = f.key.principal(login.Principal)
 	login.Password, login.Place = s.id, s.place
 	return login
+}
+
+// asserts reports whether the client proves who it is by a signed assertion
+// (RFC 7523, section 2.2).
+func (f *Finder) asserts() bool {
+	for i := range f.list {
+		if strings.EqualFold(f.list[i].Place.Name, "client_assertion") {
+			return true
+		}
+	}
+	return false
 }
 
 // anySegment reports whether a path segment, in lower case and without its

@@ -11,6 +11,7 @@ const (
 	fieldAccount             // an identifier that may: account, phone
 	fieldClientID            // OAuth client_id
 	fieldGrant               // OAuth grant_type
+	fieldVerifier            // the code_verifier of PKCE
 	fieldPassword            // a password that proves an identity
 	fieldNewPassword         // one that is being set: no login
 	fieldSecret              // "secret": a password beside an identifier, else a key
@@ -38,6 +39,7 @@ var fieldNames = map[field]string{
 	fieldAccount:  `account accountname accountid phone phonenumber mobile mobilenumber msisdn`,
 	fieldClientID: `clientid`,
 	fieldGrant:    `granttype`,
+	fieldVerifier: `codeverifier`,
 	fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
 			loginpass passwort kennwort motdepasse senha contrasena currentpassword oldpassword`,
 	fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
