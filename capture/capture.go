@@ -77,6 +77,11 @@ type Source interface {
 	Close() error
 }
 
+// Stopper is a Source that packets are on their way to, which are not to be
+// lost when the run is ended. After Stop, which may be called from any
+// goroutine, Next gives what had come by then, and then io.EOF.
+type Stopper interface{ Stop() }
+
 // ErrDamaged is what a damaged or truncated capture file is reported with.
 var ErrDamaged = errors.New("damaged capture")
 

@@ -161,17 +161,26 @@ type Source struct {
 	counted               capture.Time // when the device's counters were read
 	lastKernel, lastIface uint32
 
+	stopped        atomic.Pointer[time.Time]
 	closing        atomic.Bool
 	packets, bytes atomic.Uint64
 	kernel, iface  atomic.Uint64
 }
 
-var _ capture.Source = (*Source)(nil)
+var (
+	_ capture.Source  = (*Source)(nil)
+	_ capture.Stopper = (*Source)(nil)
+)
 
 // Name gives the interface's name and, where it has several, the ring.
 func (s *Source) Name() string { return s.name }
 
-const countEvery = 100 * time.Millisecond
+const (
+	countEvery = 100 * time.Millisecond
+	// drainAtMost is how long after Stop Next goes on, whatever the packets'
+	// times say.
+	drainAtMost = 5 * time.Second
+)
 
 // Next implements capture.Source. An error other than io.EOF and ErrQuiet names
 // the interface; it ends the source, but where the interface only went down.
@@ -188,11 +197,19 @@ func (s *Source) Next(p *capture.Packet) error {
 	switch err := s.dev.Read(p); {
 	case err == nil:
 		s.buf = p.Data
+		if s.drained(p.Time) {
+			s.end()
+			return io.EOF
+		}
 	case err == capture.ErrQuiet:
 		s.count()
 		// A packet that was stamped in the last two intervals may still be in
 		// the kernel's buffer; timers must not overtake it.
 		*p = capture.Packet{Time: capture.TimeOf(time.Now().Add(-2 * s.poll))}
+		if s.drained(p.Time) {
+			s.end()
+			return io.EOF
+		}
 		return err
 	default:
 		if !errors.Is(err, syscall.ENETDOWN) {
@@ -209,6 +226,12 @@ func (s *Source) Next(p *capture.Packet) error {
 	s.packets.Add(1)
 	s.bytes.Add(uint64(len(p.Data)))
 	return nil
+}
+
+// drained says whether what comes at a time has come after Stop.
+func (s *Source) drained(at capture.Time) bool {
+	stopped := s.stopped.Load()
+	return stopped != nil && (at > capture.TimeOf(*stopped) || time.Since(*stopped) > drainAtMost)
 }
 
 // count adds what the device's counters grew by; they have 32 bits. Those that
@@ -234,6 +257,13 @@ func (s *Source) Stats() capture.Stats {
 		Packets: s.packets.Load(), Bytes: s.bytes.Load(),
 		KernelDropped: s.kernel.Load(), InterfaceDropped: s.iface.Load(),
 	}
+}
+
+// Stop implements capture.Stopper: what the kernel's buffer holds by now is
+// still given.
+func (s *Source) Stop() {
+	now := time.Now()
+	s.stopped.CompareAndSwap(nil, &now)
 }
 
 // Close implements capture.Source. It takes about Options.Poll at most.

@@ -259,6 +259,49 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestStop: what came before is given, what comes later is not.
+func TestStop(t *testing.T) {
+	now := capture.TimeOf(time.Now())
+	for _, last := range []step{
+		{at: now.Add(time.Hour), data: "late"},
+		{err: capture.ErrQuiet},
+	} {
+		f := newFake()
+		s := fakeSources(time.Nanosecond, f)[0]
+		go func() {
+			f.steps <- step{at: now, data: "first"}
+			f.steps <- step{at: now.Add(-time.Second), data: "second"}
+			time.Sleep(time.Millisecond) // so that a quiet wire is so after Stop
+			f.steps <- last
+		}()
+		s.Stop()
+		for _, want := range []string{"first", "second"} {
+			if p := nextPacket(t, s); string(p.Data) != want {
+				t.Errorf("%q, want %q", p.Data, want)
+			}
+		}
+		var p capture.Packet
+		err := s.Next(&p)
+		for err == nil {
+			err = s.Next(&p)
+		}
+		if err != io.EOF || !f.closed.Load() || s.Stats().Packets != 2 {
+			t.Errorf("%v, closed %v, %+v", err, f.closed.Load(), s.Stats())
+		}
+	}
+}
+
+// TestStopEnds: where the clock was set back, packets do not go on for ever.
+func TestStopEnds(t *testing.T) {
+	s := newSources([]string{"fake0"}, 0, []device{endless{newFake(), []byte("old")}}, time.Hour)[0]
+	long := time.Now().Add(-time.Minute)
+	s.stopped.Store(&long)
+	var p capture.Packet
+	if err := s.Next(&p); err != io.EOF {
+		t.Error(err)
+	}
+}
+
 // TestCloseUnblocks: Close ends a Next that waits, and may be called again.
 func TestCloseUnblocks(t *testing.T) {
 	s := fakeSources(time.Hour, newFake())[0]

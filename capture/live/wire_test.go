@@ -234,7 +234,8 @@ func flood(t testing.TB, frames, rate int) (wait func() time.Duration) {
 	}
 }
 
-// drain reads all sources, until wait has returned and the wire is quiet.
+// drain reads all sources, until wait has returned and the wire is quiet, or
+// until they end.
 func drain(t testing.TB, c tap, wait func() time.Duration) time.Duration {
 	t.Helper()
 	var sent atomic.Bool
@@ -250,6 +251,8 @@ func drain(t testing.TB, c tap, wait func() time.Duration) time.Duration {
 					if sent.Load() {
 						quiet++
 					}
+				case io.EOF:
+					return
 				default:
 					t.Error(err)
 					return
@@ -299,7 +302,13 @@ func accountsForAll(t *testing.T, opt Options) {
 	for _, opt.BufferBytes = range []int{1 << 20, 64 << 20} {
 		const sent = 100_000
 		c := open(t, opt)
-		took := drain(t, c, flood(t, sent, 0))
+		took := drain(t, c, func() time.Duration {
+			took := flood(t, sent, 0)()
+			for _, s := range c {
+				s.Stop()
+			}
+			return took
+		})
 		st := c.stats()
 		t.Logf("%d MiB: %d packets in %v, %d dropped", opt.BufferBytes>>20, st.Packets, took, st.KernelDropped)
 		if st.Packets+st.KernelDropped != sent || st.Packets == 0 {

@@ -8,8 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -93,7 +96,7 @@ func ethernetFrames(path string) (frames [][]byte, err error) {
 		case p.Link != capture.LinkEthernet:
 			return nil, fmt.Errorf("%s: its packets are of type %v; only Ethernet can be sent", path, p.Link)
 		case len(p.Data) <= 1514: // longer ones do not fit the wire
-			frames = append(frames, append([]byte(nil), p.Data...))
+			frames = append(frames, slices.Clone(p.Data))
 			size += len(p.Data)
 		}
 	}
@@ -118,7 +121,17 @@ func (l *load) run(w io.Writer, engine string, frames [][]byte) error {
 	for lines.Scan() && !strings.Contains(lines.Text(), "listening on") {
 		fmt.Fprintln(w, lines.Text())
 	}
-	sent, took, err := l.send(frames)
+	var sent int
+	var took time.Duration
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		// From one processor, as a network card gives a conversation to one:
+		// else the kernel would change the order of packets on the way. The
+		// thread ends with the goroutine.
+		runtime.LockOSThread()
+		sent, took, err = l.send(frames)
+	})
+	sending.Wait()
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -164,6 +177,15 @@ func (l *load) send(frames [][]byte) (sent int, took time.Duration, err error) {
 	defer unix.Close(fd)
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: iface.Index}); err != nil {
 		return 0, 0, err
+	}
+	var one unix.CPUSet
+	one.Set(0)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return 0, 0, err
+	}
+	frames = slices.Clone(frames)
+	for i := range frames {
+		frames[i] = slices.Clone(frames[i])
 	}
 	began := time.Now()
 	for pass := 1; ; pass++ {

@@ -164,7 +164,7 @@ type copied struct {
 
 // copying is one of the sources.
 type copying struct {
-	capture.Source
+	*live.Source
 	to *copied
 }
 

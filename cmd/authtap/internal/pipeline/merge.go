@@ -49,6 +49,7 @@ func (in *intake) fill(stop *atomic.Bool, free <-chan *batch, send chan<- *batch
 	b := <-free
 	for over := false; !over && !stop.Load(); {
 		found, err := in.next(&p, &seg)
+		now := true // it has to be sent
 		switch {
 		case err == nil:
 			if b.packets == 0 {
@@ -60,7 +61,8 @@ func (in *intake) fill(stop *atomic.Bool, free <-chan *batch, send chan<- *batch
 				b.add(&seg)
 				b.bytes += len(seg.Payload)
 			}
-			if age := p.Time.Sub(b.began); len(b.segments) < roundSegments && b.bytes < roundBytes && age >= 0 && age < batchDelay {
+			now = len(b.segments) >= roundSegments || b.bytes >= roundBytes
+			if age := p.Time.Sub(b.began); !now && age >= 0 && age < batchDelay {
 				continue
 			}
 		case errors.Is(err, capture.ErrQuiet):
@@ -72,6 +74,9 @@ func (in *intake) fill(stop *atomic.Bool, free <-chan *batch, send chan<- *batch
 			continue
 		default:
 			b.err = err
+		}
+		if !now && len(free) == 0 {
+			continue // there is room in this one
 		}
 		b.stats = in.stats()
 		send <- b
@@ -179,10 +184,10 @@ func oldest(feeds []*feed) (least *feed, until capture.Time) {
 	return least, until
 }
 
-// full gives a feed of which all batches wait.
+// full gives a feed of which all batches wait, so that it cannot go on.
 func full(feeds []*feed) *feed {
 	for _, f := range feeds {
-		if len(f.waiting) == batches {
+		if len(f.waiting) == batches && !f.waiting[batches-1].last {
 			return f
 		}
 	}

@@ -117,9 +117,12 @@ type Mark struct {
 func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() {
-		stop.Store(true)
 		for _, s := range opt.Sources {
-			s.Close() // so that a blocked Next returns
+			if on, ok := s.(capture.Stopper); ok {
+				on.Stop()
+			} else {
+				s.Close()
+			}
 		}
 	})()
 

@@ -158,7 +158,13 @@ func TestDirectionsThroughRings(t *testing.T) {
 	for _, path := range cases {
 		packets := file(t, path)
 		slices.SortStableFunc(packets, func(a, b capture.Packet) int { return cmp.Compare(a.Time, b.Time) })
+		for i := 1; i < len(packets); i++ {
+			packets[i].Time = max(packets[i].Time, packets[i-1].Time+1) // the kernel's clock is finer than a file's
+		}
 		one, want := exchanges(t, rings(packets, make([]time.Duration, 1), func(int, *capture.Packet) int { return 0 }), 2)
+		if want.Decode.Fragments.Fragments > 0 {
+			continue // those of a datagram come through one ring; here they would not
+		}
 		for _, tt := range []struct {
 			name  string
 			leads []time.Duration
