@@ -77,7 +77,7 @@ type Stats struct {
 type Engine struct {
 	options  Options
 	running  []*running
-	onTokens []*running // those with Token
+	onTokens []*running // those with Token, those of attempts first
 	tokens   tokens
 	// attemptKeys made before; a bounded memory of Pass.AttemptKey.
 	attemptKeys map[attemptKey]string
@@ -185,6 +185,15 @@ func NewEngine(o Options) (*Engine, error) {
 			e.onTokens = append(e.onTokens, r)
 		}
 	}
+	slices.SortStableFunc(e.onTokens, func(a, b *running) int {
+		switch {
+		case a.Attempt == b.Attempt:
+			return 0
+		case a.Attempt:
+			return -1
+		}
+		return 1
+	})
 	for name := range o.Settings {
 		if !known[name] {
 			return nil, fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)

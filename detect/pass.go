@@ -196,8 +196,8 @@ func (p *Pass) Suspect() {
 }
 
 // Suspicious reports whether a detector of attempts that looked at the
-// exchange's tokens suspects one. It is known once all of them were shown: in
-// Exchange, not in Token.
+// exchange's tokens suspects one. Detectors of attempts look first; the others
+// may ask.
 func (p *Pass) Suspicious() bool { return p.engine.tokens.suspect }
 
 // Issuers is what is known of issuers and their keys. It is not for Later's

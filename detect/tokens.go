@@ -107,7 +107,7 @@ type tokens struct {
 	presentedKnown, issuedKnown bool
 
 	shown   [8192]shownToken
-	suspect bool // of the exchange's tokens, after all were shown
+	suspect bool // of the exchange's tokens, as far as they were shown
 }
 
 // shownToken says which detectors reported a token.
@@ -151,7 +151,6 @@ func (e *Engine) showTokens(p *Pass) {
 	for _, c := range p.Tokens() {
 		e.showToken(p, c, false)
 	}
-	e.tokens.suspect = e.suspect
 }
 
 func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
@@ -166,6 +165,7 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 		if bit := uint64(1) << i; !again || i >= 64 || seen.reported&bit != 0 {
 			p.detector, p.showing = d, showing{seen, what, bit}
 			d.Token(p, c, issued)
+			e.tokens.suspect = e.suspect
 		}
 	}
 	p.showing = showing{}

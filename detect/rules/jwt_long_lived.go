@@ -29,7 +29,7 @@ Let access tokens live for minutes and renew them with refresh tokens that chang
 		switch {
 		case issued:
 			longLived(p, c, nil)
-		case p.Outcome() == endpoint.Success && c.Access() && !c.JWT.SignatureMissing():
+		case p.Outcome() == endpoint.Success && c.Access() && !p.Suspicious():
 			longLived(p, c, onlyAccepted)
 		}
 	},

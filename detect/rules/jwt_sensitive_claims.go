@@ -41,7 +41,7 @@ type readToken struct {
 
 func sensitiveClaims(p *detect.Pass, c *credential.Credential, issued bool) {
 	t := c.JWT
-	if t.NoClaims || t.Encrypted || !issued && (p.Outcome() != endpoint.Success || !bearer(c)) {
+	if t.NoClaims || t.Encrypted || !issued && (p.Outcome() != endpoint.Success || p.Suspicious() || !bearer(c)) {
 		return
 	}
 	_, unread := p.State().(*window.Cache[readToken, struct{}]).At(readToken{c.ID, issued, !issued && p.Discriminates()}, p.Now())

@@ -53,7 +53,7 @@ Make a new RSA key of 2048 bits or more, or change to ES256 or EdDSA; publish it
 		}
 		switch {
 		case issued:
-		case p.Outcome() == endpoint.Success && bearer(c):
+		case p.Outcome() == endpoint.Success && bearer(c) && !p.Suspicious():
 			r.Only = onlyAccepted
 		default:
 			return
