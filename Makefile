@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null)
 CAPTURES ?= ../shared/captures
 FUZZTIME ?= 60s
+CHAOSTIME ?= 3m
 SEEDS    ?= 10
 DEMO     := testdata/pcaps/demo/in.pcap
 
@@ -46,6 +47,10 @@ truth: build ## compare what is rebuilt of the captures in CAPTURES with tshark'
 .PHONY: damage
 damage: build ## replay the captures in CAPTURES, and SEEDS damaged copies of each kind
 	go run ./cmd/authlab damage -seeds $(SEEDS) $(CAPTURES)
+
+.PHONY: chaos
+chaos: need-test ## a replay whose ClickHouse, network and process fail at random, for CHAOSTIME
+	go test -timeout 1h -run '^TestChaos$$' -v ./cmd/authtap -chaos $(CHAOSTIME)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -13,8 +13,8 @@ import (
 type SenderOptions struct {
 	// Timeout bounds one write to the sink. Default 1 minute.
 	Timeout time.Duration
-	// Patience is how long Close goes on without any block being taken. Default
-	// 10 seconds.
+	// Patience is how long Close goes on while writes fail and no block is
+	// taken. A write that has not failed yet is waited for. Default 10 seconds.
 	Patience time.Duration
 	// Failed, when set, is told each failed write; it will be tried again.
 	Failed func(error)
@@ -64,6 +64,7 @@ func NewSender(spool *Spool, sink Sink, opt SenderOptions) *Sender {
 // ends, and ends the sender. It returns nil when all was sent, else *Unsent.
 // The spool must be finished.
 func (s *Sender) Close(ctx context.Context) error {
+	failed := s.Stats().Failures
 	close(s.closing)
 	for left := s.spool.Stats().Waiting; ; {
 		select {
@@ -71,8 +72,9 @@ func (s *Sender) Close(ctx context.Context) error {
 		case <-ctx.Done():
 			s.cancel()
 		case <-time.After(s.opt.Patience):
-			if now := s.spool.Stats().Waiting; now < left {
-				left = now
+			now := s.spool.Stats().Waiting
+			if now < left || s.Stats().Failures == failed {
+				left, failed = now, s.Stats().Failures
 				continue
 			}
 			s.cancel()
@@ -122,12 +124,12 @@ func (s *Sender) run(ctx context.Context) {
 	var again backOff
 	for {
 		err := s.step(ctx)
-		switch {
-		case err == nil:
+		if err == errFinished || ctx.Err() != nil {
+			return
+		}
+		if err == nil {
 			again = backOff{}
 			continue
-		case errors.Is(err, io.EOF) || ctx.Err() != nil:
-			return
 		}
 		s.mu.Lock()
 		s.stats.Failures++
@@ -150,10 +152,16 @@ func (s *Sender) run(ctx context.Context) {
 	}
 }
 
+// errFinished ends a sender. A sink's error may be io.EOF, too.
+var errFinished = errors.New("everything is sent")
+
 // step sends one block, or puts it aside.
 func (s *Sender) step(ctx context.Context) error {
 	b, err := s.spool.Next(ctx)
-	if b == nil {
+	switch {
+	case err == io.EOF:
+		return errFinished
+	case b == nil:
 		return err
 	}
 	if err == nil {

@@ -18,10 +18,12 @@ const (
 	// batchEvery is the longest that a row waits for others, live: what may be
 	// lost when the process is killed.
 	batchEvery = time.Second
-	// closeWithin bounds the end of a live run, and how long a run that was
-	// told to end waits for room.
+	// closeWithin bounds the end of a live run, roomWithin how long the end of a
+	// replay waits for room in a full spool.
 	closeWithin = 30 * time.Second
-	hurryAfter  = 10 * time.Second
+	roomWithin  = 2 * time.Minute
+	// hurryAfter is how long a run that was told to end waits for room.
+	hurryAfter = 10 * time.Second
 )
 
 // delivery is the way of rows to the store (package store).
@@ -127,7 +129,8 @@ func (d *delivery) close() error {
 		defer cancel()
 		ctx = within
 	}
-	batching, cancel := context.WithTimeout(ctx, closeWithin) // a store that hangs does not hold the end up
+	// A store that takes nothing does not hold the end up for ever.
+	batching, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
 	err := d.batcher.Close(batching)
 	if d.spool != nil {

@@ -42,7 +42,8 @@ type Options struct {
 	// is for ever. What is not named is left as it is.
 	Retain map[string]int
 	// Timeout is how long the server may take to be reached; its answers may
-	// take ten times as long. Default 5 s.
+	// take ten times as long, where the caller's context gives them the time.
+	// Default 5 s.
 	Timeout time.Duration
 	// TLS is used with clickhouses://. Default: the system's authorities.
 	TLS *tls.Config

@@ -257,6 +257,16 @@ func (s *Server) CutConnections() int {
 	return s.proxy.cut()
 }
 
+// Slow holds back each piece of what goes through connections, either way, for
+// so long: minutes are a network that has gone silent. Zero ends it.
+func (s *Server) Slow(held time.Duration) {
+	s.t.Helper()
+	if s.proxy == nil {
+		s.t.Skip("connections with TLS are not held back")
+	}
+	s.proxy.delay.Store(int64(held))
+}
+
 // open gives a database handle that does not go through the proxy, so that the
 // test's own questions are not cut.
 func (s *Server) open() *sql.DB {

@@ -456,3 +456,38 @@ func TestNotTheProtocol(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// What goes through slow connections comes late, but whole; and silence ends
+// with the connection.
+func TestSlow(t *testing.T) {
+	s := Start(t)
+	s.Exec(numbered)
+	conn := connect(t, s, nil)
+	s.Slow(50 * time.Millisecond)
+	begun := time.Now()
+	if err := insert(conn, "a", 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took < 100*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	s.Slow(time.Hour)
+	failed := make(chan error)
+	go func() { failed <- insert(conn, "b", 10, 10) }()
+	select {
+	case err := <-failed:
+		t.Fatalf("an answer out of silence: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	s.CutConnections()
+	if err := <-failed; err == nil {
+		t.Error("inserted over a connection that was cut")
+	}
+	s.Slow(0)
+	if err := insert(conn, "b", 10, 10); err != nil {
+		t.Error(err)
+	}
+	if got := count(s); got != "20" {
+		t.Errorf("%s rows, want 20", got)
+	}
+}

@@ -1,9 +1,10 @@
 package clickhousetest
 
 import (
-	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // proxy carries connections to a server and can cut them. Its address stays
@@ -11,6 +12,7 @@ import (
 type proxy struct {
 	address string
 	running sync.WaitGroup
+	delay   atomic.Int64 // nanoseconds that everything is held back
 
 	mu       sync.Mutex
 	listener net.Listener // nil while closed
@@ -68,17 +70,44 @@ func (p *proxy) carry(client net.Conn, server string) {
 	p.mu.Unlock()
 	var up sync.WaitGroup
 	up.Go(func() {
-		_, _ = io.Copy(upstream, client) // how it ended is the ends' business
+		p.copy(upstream, client)
 		upstream.Close()
 		client.Close()
 	})
-	_, _ = io.Copy(client, upstream)
+	p.copy(client, upstream)
 	upstream.Close()
 	client.Close()
 	up.Wait()
 	p.mu.Lock()
 	delete(p.carried, c)
 	p.mu.Unlock()
+}
+
+// copy carries one way until either end leaves; how it ended is the ends'
+// business.
+func (p *proxy) copy(to, from net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		begun := time.Now()
+		for held := time.Duration(p.delay.Load()); n > 0 && time.Since(begun) < held; held = time.Duration(p.delay.Load()) {
+			p.mu.Lock()
+			closed := p.listener == nil
+			p.mu.Unlock()
+			if closed {
+				return
+			}
+			time.Sleep(min(held, 10*time.Millisecond))
+		}
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // reset closes both ends without a farewell.

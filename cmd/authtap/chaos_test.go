@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/store/clickhouse/clickhousetest"
+)
+
+var (
+	chaosFor  = flag.Duration("chaos", 8*time.Second, "how long TestChaos goes on")
+	chaosSeed = flag.Uint64("chaos.seed", 0, "of TestChaos; 0: chosen")
+)
+
+// sums are queries over everything that is stored, whatever the rows' order
+// and however far they are merged.
+var sums = []string{
+	"SELECT count(), uniqExact(id), groupBitXor(cityHash64(* EXCEPT (evidence), toString(evidence))) FROM findings_latest",
+	"SELECT count(), sum(count), groupBitXor(cityHash64(*)) FROM occurrences FINAL",
+	"SELECT count(), uniqExact(capture_file, series, number), groupBitXor(cityHash64(*)) FROM auth_events FINAL",
+	"SELECT count(), sum(events), groupBitXor(cityHash64(*)) FROM findings_by_hour",
+	"SELECT count(), sum(events), groupBitXor(cityHash64(*)) FROM findings_by_day",
+	"SELECT count(), sum(attempts), groupBitXor(cityHash64(*)) FROM logins_by_hour",
+	"SELECT count(), sum(attempts), groupBitXor(cityHash64(*)) FROM logins_by_day",
+	"SELECT count() FROM sensors",
+}
+
+func contents(server *clickhousetest.Server) string {
+	var b strings.Builder
+	for _, q := range sums {
+		fmt.Fprintln(&b, strings.SplitAfter(q, " FROM ")[1], server.Query(q))
+	}
+	return b.String()
+}
+
+// chaosCapture writes a long capture: the cases, again and again, six hours
+// later each time.
+func chaosCapture(t *testing.T, path string, rounds int) {
+	t.Helper()
+	cases, err := filepath.Glob(filepath.Join("..", "..", "testdata", "pcaps", "*", "in.pcap"))
+	if err != nil || len(cases) == 0 {
+		t.Fatal("there are no cases", err)
+	}
+	source, err := pcapfile.Open(cases, pcapfile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	var packets []capture.Packet
+	for {
+		var p capture.Packet
+		err := source.Next(&p)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Link == capture.LinkEthernet {
+			p.Data = bytes.Clone(p.Data)
+			packets = append(packets, p)
+		}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := pcapfile.NewWriter(f, capture.LinkEthernet, 0)
+	for round := 0; round < rounds && err == nil; round++ {
+		for _, p := range packets {
+			p.Time = p.Time.Add(time.Duration(round) * 6 * time.Hour)
+			if err = w.Write(&p); err != nil {
+				break
+			}
+		}
+	}
+	if err = errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sensor is a replay in a process of its own.
+type sensor struct {
+	command *exec.Cmd
+	stderr  *bytes.Buffer
+	ended   chan error
+}
+
+const chaosSpool = 4 << 20 // so that the replay has to wait for the store
+
+func startSensor(t *testing.T, dir, dsn, pcap string) *sensor {
+	t.Helper()
+	program := filepath.Join(dir, "authtap") // TestMain: by this name it is the program
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, program)
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+	s := &sensor{stderr: new(bytes.Buffer), ended: make(chan error, 1)}
+	s.command = exec.Command(program, "replay", "--store", dsn, "--spool", filepath.Join(dir, "spool"), "--spool-max", fmt.Sprint(chaosSpool),
+		"--key-file", filepath.Join(dir, "key"), "--format", "json", pcap)
+	s.command.Stderr = s.stderr
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { s.ended <- s.command.Wait() }()
+	return s
+}
+
+// memory is the process's largest, in MiB, once it has ended.
+func (s *sensor) memory() int64 {
+	return s.command.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024
+}
+
+func (s *sensor) count(what string) (n int) {
+	if m := regexp.MustCompile(`(?m)^(\d+) ` + what + `$`).FindStringSubmatch(s.stderr.String()); m != nil {
+		n, _ = strconv.Atoi(m[1])
+	}
+	return n
+}
+
+// watch looks at the spool until ctx is done and gives its largest size.
+func watch(ctx context.Context, dir string) func() int64 {
+	var most int64
+	var group sync.WaitGroup
+	group.Go(func() {
+		for ctx.Err() == nil {
+			var size int64
+			files, _ := filepath.Glob(filepath.Join(dir, "*", "*.spool"))
+			for _, f := range files {
+				if info, err := os.Stat(f); err == nil { // else it was removed
+					size += info.Size()
+				}
+			}
+			most = max(most, size)
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	return func() int64 { group.Wait(); return most }
+}
+
+// A replay goes on at full speed while its ClickHouse is killed, restarted, cut
+// off and made slow, and is killed itself and started again: the tables, those
+// of aggregates included, then hold what a run leaves that nobody disturbed.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes its time")
+	}
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-chaos.seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	pcap := filepath.Join(dir, "long.pcap")
+	chaosCapture(t, pcap, min(200, 20+int(chaosFor.Seconds())))
+
+	calm := clickhousetest.Start(t)
+	calmDir := filepath.Join(dir, "calm")
+	if err := os.Mkdir(calmDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	undisturbed := startSensor(t, calmDir, calm.DSN(), pcap)
+	if err := <-undisturbed.ended; err != nil {
+		t.Fatalf("%v\n%s", err, undisturbed.stderr)
+	}
+	rows := undisturbed.count("rows stored")
+	t.Logf("undisturbed: %d rows in %v, %d MiB", rows, time.Since(begun).Round(time.Millisecond), undisturbed.memory())
+	want := contents(calm)
+	calm.Kill()
+	if err := os.Rename(filepath.Join(calmDir, "key"), filepath.Join(dir, "key")); err != nil {
+		t.Fatal(err)
+	}
+
+	server := clickhousetest.Start(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	spool := watch(ctx, filepath.Join(dir, "spool"))
+	var runs, kills, cuts, slows, deaths int
+	var memory int64
+	end := time.Now().Add(*chaosFor)
+	s := startSensor(t, dir, server.DSN(), pcap)
+	killAt := []time.Time{time.Now().Add(*chaosFor / 3), time.Now().Add(*chaosFor * 2 / 3)}
+	ended := func(err error) { // a run came to its end: it is started again
+		runs++
+		memory = max(memory, s.memory())
+		var exit *exec.ExitError
+		if err != nil && (!errors.As(err, &exit) || !strings.Contains(s.stderr.String(), "stay in the spool")) {
+			t.Fatalf("%v\n%s", err, s.stderr)
+		}
+		if n := s.count("rows lost"); n > 0 {
+			t.Errorf("%d rows were lost:\n%s", n, s.stderr)
+		}
+	}
+	for time.Now().Before(end) {
+		pause := time.Duration(random.Int64N(int64(800 * time.Millisecond)))
+		switch random.IntN(6) {
+		case 0:
+			kills++
+			server.Kill()
+			time.Sleep(pause)
+			server.Restart()
+		case 1, 2:
+			cuts++
+			server.CutConnections()
+		case 3:
+			slows++
+			server.Slow(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
+			time.Sleep(2 * pause)
+			server.Slow(0)
+		case 4: // silence, and then the connections are gone
+			slows++
+			server.Slow(time.Hour)
+			time.Sleep(pause)
+			server.CutConnections()
+			server.Slow(0)
+		}
+		if len(killAt) > 0 && time.Now().After(killAt[0]) {
+			killAt = killAt[1:]
+			deaths++
+			_ = s.command.Process.Kill()
+			<-s.ended
+			memory = max(memory, s.memory())
+			s = startSensor(t, dir, server.DSN(), pcap)
+		}
+		select {
+		case err := <-s.ended:
+			ended(err)
+			s = startSensor(t, dir, server.DSN(), pcap)
+		case <-time.After(pause):
+		}
+	}
+	ended(<-s.ended)
+	// What a run left in the spool, the next one sends.
+	begun = time.Now()
+	s = startSensor(t, dir, server.DSN(), pcap)
+	err := <-s.ended
+	ended(err)
+	if err != nil {
+		t.Errorf("the last run: %v\n%s", err, s.stderr)
+	}
+	cancel()
+	largest := spool()
+	t.Logf("chaos for %v: server killed %d times, cut off %d, slowed down %d; sensor killed %d times, %d runs came to an end; the last took %v",
+		*chaosFor, kills, cuts, slows, deaths, runs, time.Since(begun).Round(time.Millisecond))
+	t.Logf("sensor's memory at most %d MiB, spool at most %d KiB of %d", memory, largest>>10, chaosSpool>>10)
+	if d := cmp.Diff(want, contents(server)); d != "" {
+		t.Errorf("undisturbed (-) and disturbed (+):\n%s", d)
+	}
+	t.Logf("the tables hold:\n%s", want)
+	if largest > chaosSpool {
+		t.Errorf("the spool grew to %d bytes", largest)
+	}
+	if memory > 512 {
+		t.Errorf("the sensor grew to %d MiB", memory)
+	}
+	if deaths != 2 {
+		t.Errorf("the sensor was killed %d times", deaths)
+	}
+}

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// target is a sink that fails as told and knows tokens again.
+type target struct {
+	mu     sync.Mutex
+	fail   func(b *Block) error // also after the rows were taken: half says so
+	half   bool
+	tokens map[string]bool
+	got    []uint64
+	tries  int
+}
+
+func (x *target) Write(ctx context.Context, b *Block) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tries++
+	var err error
+	if x.fail != nil {
+		err = x.fail(b)
+	}
+	if (err == nil || x.half) && !x.tokens[b.Token] {
+		x.tokens[b.Token] = true
+		x.got = append(x.got, numbersOf(&b.Rows)...)
+	}
+	return err
+}
+
+func (x *target) Close() error { return nil }
+
+func (x *target) set(half bool, fail func(*Block) error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.half, x.fail = half, fail
+}
+
+func finish(t *testing.T, spool *Spool, s *Sender) error {
+	t.Helper()
+	spool.Finish()
+	err := s.Close(context.Background())
+	if closing := spool.Close(); closing != nil {
+		t.Error(closing)
+	}
+	return err
+}
+
+// A sink that is away, or takes blocks without saying so, gets each row once
+// and in order; the pauses grow.
+func TestSenderInsists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := openSpool(t, SpoolOptions{})
+		x := &target{tokens: map[string]bool{}}
+		refused := errors.New("connection refused")
+		x.set(false, func(*Block) error { return refused })
+		var told []error
+		s := NewSender(spool, x, SenderOptions{Failed: func(err error) { told = append(told, err) }})
+		put(t, spool, 1, 2)
+		put(t, spool, 3)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if x.tries < 20 || x.tries > 35 {
+			t.Errorf("%d attempts in ten minutes", x.tries)
+		}
+		if len(told) != x.tries || !errors.Is(told[0], refused) {
+			t.Errorf("told %d times: %v", len(told), told[0])
+		}
+		x.set(true, func(*Block) error { return fmt.Errorf("the answer got lost: %w", io.EOF) })
+		time.Sleep(time.Minute)
+		x.set(false, nil)
+		put(t, spool, 4)
+		time.Sleep(time.Minute)
+		if err := finish(t, spool, s); err != nil {
+			t.Error(err)
+		}
+		if want := []uint64{1, 2, 3, 4}; !slices.Equal(x.got, want) {
+			t.Errorf("got %d, want %d", x.got, want)
+		}
+		if st := s.Stats(); st.Blocks != 3 || st.Rows != 4 || st.Failures != uint64(len(told)) {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// Rows that are never taken do not hold up the others.
+func TestSenderPutsPoisonAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := openSpool(t, SpoolOptions{})
+		x := &target{tokens: map[string]bool{}}
+		x.set(false, func(b *Block) error {
+			if numbersOf(&b.Rows)[0] == 2 {
+				return fmt.Errorf("row 0: %w", ErrPoison)
+			}
+			return nil
+		})
+		var aside []string
+		s := NewSender(spool, x, SenderOptions{Aside: func(path string, why error) { aside = append(aside, path+" "+why.Error()) }})
+		for n := range uint64(4) {
+			put(t, spool, n)
+		}
+		time.Sleep(time.Minute)
+		if err := finish(t, spool, s); err != nil {
+			t.Error(err)
+		}
+		if want := []uint64{0, 1, 3}; !slices.Equal(x.got, want) {
+			t.Errorf("got %d, want %d", x.got, want)
+		}
+		if st := spool.Stats(); st.Quarantined != 1 || st.Waiting != 0 || len(aside) != 1 || !strings.Contains(aside[0], "row 0") {
+			t.Errorf("%+v, %q", st, aside)
+		}
+	})
+}
+
+// The end waits for a sink that takes nothing only so long, says what stays
+// and why, and the next sender goes on from there.
+func TestSenderCloseOfADeadSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		spool := openSpool(t, SpoolOptions{Dir: dir})
+		x := &target{tokens: map[string]bool{}}
+		x.set(false, func(*Block) error { return errors.New("connection refused") })
+		s := NewSender(spool, x, SenderOptions{Patience: 5 * time.Second})
+		put(t, spool, 1, 2, 3)
+		time.Sleep(3 * time.Minute) // in a long pause
+		begun := time.Now()
+		err := finish(t, spool, s)
+		var unsent *Unsent
+		if !errors.As(err, &unsent) || unsent.Rows != 3 || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(begun); took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+		tried := x.tries
+		x.set(false, nil)
+		spool = openSpool(t, SpoolOptions{Dir: dir})
+		s = NewSender(spool, x, SenderOptions{})
+		if err := finish(t, spool, s); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(x.got, []uint64{1, 2, 3}) || x.tries != tried+1 {
+			t.Errorf("got %d in %d attempts", x.got, x.tries-tried)
+		}
+	})
+}
+
+// A sink that hangs is given up when the context is done, and a slow one is
+// waited for as long as it goes on.
+func TestSenderCloseOfASlowSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := openSpool(t, SpoolOptions{})
+		x := &target{tokens: map[string]bool{}}
+		x.set(false, func(*Block) error { time.Sleep(4 * time.Second); return nil })
+		s := NewSender(spool, x, SenderOptions{Patience: 5 * time.Second})
+		for n := range uint64(20) {
+			put(t, spool, n)
+		}
+		if err := finish(t, spool, s); err != nil || len(x.got) != 20 {
+			t.Errorf("%d rows, %v", len(x.got), err)
+		}
+
+		spool = openSpool(t, SpoolOptions{})
+		hangs := hanging{}
+		s = NewSender(spool, hangs, SenderOptions{Patience: time.Hour})
+		put(t, spool, 1)
+		synctest.Wait()
+		spool.Finish()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := s.Close(ctx); err == nil {
+			t.Error("nothing stays")
+		}
+		spool.Close()
+	})
+}
+
+type hanging struct{}
+
+func (hanging) Write(ctx context.Context, _ *Block) error { <-ctx.Done(); return ctx.Err() }
+func (hanging) Close() error                              { return nil }
+
+// Several failures at once: the sink and the place for what is put aside.
+func TestSenderQuarantineOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &faults{room: -1}
+		spool := openSpool(t, SpoolOptions{open: f.openFile})
+		x := &target{tokens: map[string]bool{}}
+		x.set(false, func(*Block) error { return ErrPoison })
+		put(t, spool, 1)
+		f.mu.Lock()
+		f.room = 0
+		f.mu.Unlock()
+		s := NewSender(spool, x, SenderOptions{})
+		time.Sleep(time.Minute)
+		if st := spool.Stats(); st.Waiting != 1 || st.Quarantined != 0 || s.Stats().Failures == 0 {
+			t.Errorf("%+v", st)
+		}
+		f.mu.Lock()
+		f.room = -1
+		f.mu.Unlock()
+		time.Sleep(time.Minute)
+		if err := finish(t, spool, s); err != nil {
+			t.Error(err)
+		}
+		if st := spool.Stats(); st.Waiting != 0 || st.Quarantined != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
