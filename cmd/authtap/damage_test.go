@@ -146,7 +146,7 @@ func TestOneSided(t *testing.T) {
 // client's stream the segment began that the request began in.
 type seen struct {
 	client         netip.AddrPort
-	seq            uint32
+	overlay, seq   uint32
 	method, target string
 }
 
@@ -166,13 +166,14 @@ func judged(t *testing.T, packets []reassemblytest.Packet) judgement {
 	t.Helper()
 	j := judgement{map[seen]endpoint.Outcome{}, map[string]detect.Verdict{}, map[string]int{}}
 	last := map[string]detect.Finding{}
+	seqs := sequences(packets)
 	probe := detect.Detector{
 		Name: "outcome_of_each_exchange", Title: "Probe", Doc: "a\n\nb\n\nc\n\nd",
 		Severity: detect.Info, Confidence: detect.Certain, OWASP: []string{"API2:2023"}, CWE: []int{1},
 		Needs: detect.EveryExchange,
 		Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 			if x.Request.Present {
-				j.outcomes[seen{x.Client, sequence(t, &packets[x.Origin.Order-1]), x.Request.Method, x.Request.Target}] = p.Outcome()
+				j.outcomes[seen{x.Client, x.Net.ID, seqs[x.Origin.Order-1], x.Request.Method, x.Request.Target}] = p.Outcome()
 			}
 		},
 	}
@@ -221,15 +222,19 @@ func judged(t *testing.T, packets []reassemblytest.Packet) judgement {
 	return j
 }
 
-// sequence gives the sequence number of a packet.
-func sequence(t *testing.T, p *reassemblytest.Packet) uint32 {
+// sequences gives the sequence numbers of packets, of a datagram in fragments
+// with the last one that came.
+func sequences(packets []reassemblytest.Packet) []uint32 {
+	all := make([]uint32, len(packets))
 	var d decode.Decoder
 	var s reassembly.Segment
-	c := p.Capture(1)
-	if r := d.Decode(&c, &s); r != decode.Segment {
-		t.Fatalf("a request began in no segment, but in a %v", r)
+	for i := range packets {
+		c := packets[i].Capture(uint64(i + 1))
+		if d.Decode(&c, &s) == decode.Segment {
+			all[i] = s.Seq
+		}
 	}
-	return s.Seq
+	return all
 }
 
 // memory is a source of packets.

@@ -41,7 +41,7 @@ func Reorder(packets []Packet, window int, seed uint64) []Packet {
 	bursts := map[string]*burst{}
 	var order []*burst
 	for i, p := range packets {
-		if !hasPayload(p.Data) {
+		if !hasPayload(p.inner) {
 			continue
 		}
 		b := bursts[p.Conn]
@@ -118,10 +118,10 @@ func Midstream(packets []Packet, n int) []Packet {
 func WithoutHandshake(packets []Packet) []Packet {
 	begun := map[string]bool{}
 	return filter(packets, func(p Packet) bool {
-		if _, tcp, _, _, ok := layout(p.Data); ok && p.Data[tcp+13]&syn != 0 {
+		if _, tcp, _, _, ok := layout(p.inner); ok && p.inner[tcp+13]&syn != 0 {
 			begun[p.Conn] = false // a name may be used again
 		}
-		begun[p.Conn] = begun[p.Conn] || hasPayload(p.Data)
+		begun[p.Conn] = begun[p.Conn] || hasPayload(p.inner)
 		return begun[p.Conn]
 	})
 }

@@ -83,6 +83,9 @@ const (
 type conn struct {
 	name    string
 	vlan    []uint16
+	also    []uint16 // VLANs in which every packet is captured again
+	tunnels []tunnel
+	parts   int // of so many bytes each packet's datagram is sent
 	mss     int
 	sides   [2]side
 	methods []string // of requests that wait for their response
@@ -285,6 +288,13 @@ func (p *player) open(args []string) error {
 	midstream := false
 	for _, a := range args[3:] {
 		key, value, _ := strings.Cut(a, "=")
+		if key == "in" {
+			var err error
+			if c.tunnels, err = parseTunnels(value); err != nil || !c.sides[client].addr.Addr().Is4() {
+				return fmt.Errorf("conn: bad option %q, or not between ends of IPv4: %v", a, err)
+			}
+			continue
+		}
 		ns, err := numbers(value)
 		switch {
 		case a == "midstream":
@@ -295,6 +305,10 @@ func (p *player) open(args []string) error {
 			for _, n := range ns {
 				c.vlan = append(c.vlan, uint16(n)&0xfff)
 			}
+		case key == "also" && len(ns) == 1:
+			c.also = []uint16{uint16(ns[0]) & 0xfff}
+		case key == "parts" && len(ns) == 1 && ns[0] >= 8 && ns[0]%8 == 0 && c.sides[client].addr.Addr().Is4():
+			c.parts = int(ns[0])
 		case key == "mss" && len(ns) == 1 && ns[0] > 0 && ns[0] <= 65000:
 			c.mss = int(ns[0])
 		case key == "isn" && len(ns) <= 2:
@@ -349,8 +363,26 @@ func (p *player) build(c *conn, from int, flags uint8, options, payload []byte) 
 	if flags&(syn|fin) != 0 {
 		me.seq++
 	}
-	data := s.frame(from == server)
-	return Packet{Data: data, Length: len(data), Conn: c.name, FromServer: from == server}
+	k := Packet{Conn: c.name, FromServer: from == server, inner: s.frame(from == server)}
+	frames := c.frames(k.inner, from, me.id)
+	if c.also != nil {
+		s.vlan = c.also
+		frames = append(frames, c.frames(s.frame(from == server), from, me.id)...)
+	}
+	k.Data, k.Length, k.others = frames[0], len(frames[0]), frames[1:]
+	return k
+}
+
+// frames gives what a frame is captured as, in the connection's tunnels and in
+// parts.
+func (c *conn) frames(b []byte, from int, id uint16) [][]byte {
+	for _, t := range slices.Backward(c.tunnels) {
+		b = t.wrap(b, from == server, id)
+	}
+	if c.parts == 0 {
+		return [][]byte{b}
+	}
+	return fragments(b, c.parts)
 }
 
 // captured puts a packet into the capture, unless its direction is hidden.
@@ -360,11 +392,15 @@ func (p *player) captured(k Packet) {
 		side = server
 	}
 	if !p.hidden[side] {
-		k.Time = p.clock
-		if p.snap > 0 {
-			k.Data = k.Data[:min(p.snap, len(k.Data))]
+		others := k.others
+		k.Time, k.others = p.clock, nil
+		for _, b := range append([][]byte{k.Data}, others...) {
+			k.Data, k.Length = b, len(b)
+			if p.snap > 0 {
+				k.Data = b[:min(p.snap, len(b))]
+			}
+			p.packets = append(p.packets, k)
 		}
-		p.packets = append(p.packets, k)
 	}
 	p.clock = p.clock.Add(step)
 }

@@ -19,6 +19,10 @@
 //	time +1.5s                    moves it
 //	conn NAME CLIENT:PORT SERVER:PORT [midstream] [vlan=5[,7]] [mss=1460] [isn=N[,N]]
 //	                              opens a connection: SYN, SYN-ACK, ACK, but for midstream
+//	  also=6                      every packet is captured again, in VLAN 6
+//	  in=gtpu/7/8+vxlan/5         in tunnels, the outermost first, with an id or one for each
+//	                              side: vxlan geneve nvgre gre erspan ipip gtpu mpls; IPv4 only
+//	  parts=400                   datagrams (of the outermost tunnel) in fragments of so many bytes
 //	on NAME                       goes on with another one
 //	> GET / HTTP/1.1              client to server: lines that follow each other are one
 //	> Host: api.test              message, and the first empty one ends its header

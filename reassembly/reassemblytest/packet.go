@@ -16,6 +16,9 @@ type Packet struct {
 	// Conn is the connection's name in the script, FromServer its direction.
 	Conn       string
 	FromServer bool
+
+	inner  []byte   // the frame before it was put into tunnels
+	others [][]byte // captured behind Data
 }
 
 // Capture gives the packet as a capture source would, as packet number of
@@ -137,19 +140,24 @@ func fold(s uint64) uint16 {
 }
 
 // layout finds the headers of a frame made here; ok is false when it was cut
-// within them. payload ends before the padding, or where it was cut.
+// within them, or they are those of a tunnel or of a fragment. payload ends
+// before the padding, or where it was cut.
 func layout(b []byte) (ip, tcp, payload, end int, ok bool) {
 	ip = 14
-	for ip <= len(b) && ip >= 14 && (b[ip-2] == 0x81 || b[ip-2] == 0x88) {
+	for ip <= len(b) && (b[ip-2] == 0x81 || b[ip-2] == 0x88 && b[ip-1] == 0xa8) {
 		ip += 4
 	}
 	if ip+40 > len(b) {
 		return 0, 0, 0, 0, false
 	}
-	if b[ip]>>4 == 4 {
+	const fragment = 0x3fff
+	switch {
+	case b[ip-2] == 0x08 && b[ip+9] == 6 && binary.BigEndian.Uint16(b[ip+6:])&fragment == 0:
 		tcp = ip + 20
 		end = ip + int(binary.BigEndian.Uint16(b[ip+2:]))
-	} else {
+	case b[ip-2] != 0x86:
+		return 0, 0, 0, 0, false
+	default:
 		tcp = ip + 40
 		end = tcp + int(binary.BigEndian.Uint16(b[ip+4:]))
 	}
