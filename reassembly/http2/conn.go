@@ -488,7 +488,6 @@ func (p *conn) lose(h *half, d reassembly.Direction, at reassembly.Origin) {
 	if d == p.client {
 		p.flags |= hidden
 		p.last = p.sure
-		p.sweep(at)
 	}
 }
 

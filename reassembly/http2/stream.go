@@ -82,8 +82,8 @@ const (
 	fieldBytes    = 32
 )
 
-// unheard is how many streams wait for a server of which nothing was seen: it
-// may be that only the clients' side is captured.
+// unheard is how many streams wait for a side of which nothing was seen: it may
+// be that the other one alone is captured.
 const unheard = 64
 
 // newStream opens a stream that begins with a packet.
@@ -94,7 +94,7 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 	}
 	l := p.live
 	most := s.limits.Streams
-	if !p.is(heard << p.client.Reverse()) {
+	if !p.is(heard) || !p.is(heard<<1) {
 		most = min(most, unheard)
 	}
 	for len(l.ids) > 0 && (len(l.ids) >= most || s.crowded()) {
@@ -419,11 +419,12 @@ func (p *conn) sweep(at reassembly.Origin) {
 
 // orphan reports whether no request can come to a response that is over: its
 // stream was passed over by the client, whose streams are opened in the order
-// of their numbers (RFC 9113, section 5.1.1), or may be in what is missing.
+// of their numbers (RFC 9113, section 5.1.1). Behind a gap it may still come:
+// the directions need not be seen at the same time.
 func (p *conn) orphan(i int) bool {
 	st, h := p.live.streams[i], &p.half[p.client]
 	if st.x == nil || st.part[request].head || !st.part[response].done {
 		return false
 	}
-	return h.state == lost || h.state == over || p.live.ids[i] <= p.last || p.live.ids[i]&1 == 0
+	return h.state == over || p.live.ids[i] <= p.last || p.live.ids[i]&1 == 0
 }
