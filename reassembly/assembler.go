@@ -109,9 +109,8 @@ func (a *Assembler) Segment(s *Segment) {
 		a.acknowledge(id, c, s)
 	}
 	if n := s.length(); n > 0 {
-		if !me.is(known) {
-			me.begin(s.dataSeq())
-			me.flags |= guessed
+		if !me.is(known) || me.is(guessed) && c.handshake {
+			me.starts(s.dataSeq(), false)
 		}
 		a.data(id, c, s)
 	} else if c.work != nil || s.Seq != me.next {
@@ -132,8 +131,8 @@ func (a *Assembler) Segment(s *Segment) {
 func (a *Assembler) acknowledge(id uint32, c *conversation, s *Segment) {
 	d := s.Dir.Reverse()
 	peer := &c.half[d]
-	if !peer.is(known) {
-		peer.begin(s.Ack)
+	if !peer.is(known) || peer.is(guessed) && c.handshake {
+		peer.starts(s.Ack, c.half[s.Dir].first(s))
 	}
 	if diff(s.Ack, peer.front()) >= near {
 		a.stats.BadAck++

@@ -196,6 +196,29 @@ func TestBeginning(t *testing.T) {
 			< SA 299 100
 			> PA 100 300 "a"
 			`, []string{picked, `< "c"`, `> "a"`}, nil},
+		{"the second request before the SYN-ACK", `
+			> S 99
+			> PA 102 303 "b"
+			< SA 299 100
+			> A 100 300
+			> PA 100 300 "aa"
+			< PA 300 102 "one"
+			< PA 303 103 "two"
+			`, []string{started, `> "aab"`, `< "onetwo"`}, func(s *reassembly.Stats) bool { return s.Retransmitted == 0 }},
+		{"the second request before the first, the SYN-ACK lost", `
+			> S 99
+			> PA 102 303 "b"
+			< PA 300 102 "one"
+			> PA 100 300 "aa"
+			< PA 303 103 "two"
+			`, []string{picked, `< "one"`, `> "aab"`, `< "two"`}, func(s *reassembly.Stats) bool { return s.Retransmitted == 0 }},
+		{"the second request before the first acknowledgement", `
+			> S 99
+			> PA 102 303 "b"
+			> A 100 300
+			> PA 100 300 "aa"
+			< PA 300 102 "one"
+			`, []string{started, `> "aab"`, `< "one"`}, nil},
 		{"SYN lost", `
 			< SA 299 100
 			> A 100 300
@@ -455,7 +478,7 @@ func TestHoles(t *testing.T) {
 			> FA 110 300
 			after 1s
 			tick
-			`, []string{started, "> gap 3", `> "defg"`, "> gap 3", "> fin"}, nil},
+			`, []string{picked, "> gap 3", `> "defg"`, "> gap 3", "> fin"}, nil},
 		{"held before the holes that are acknowledged", handshake + `
 			> A 106 300 "g"
 			< A 300 103

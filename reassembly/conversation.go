@@ -61,7 +61,7 @@ const (
 	heard               // a segment of this side was seen
 	opened              // its SYN was seen
 	done                // it has ended: its FIN was reached
-	guessed             // it was taken to begin with the data that were seen first
+	guessed             // it may start before what was seen or acknowledged first
 )
 
 const (
@@ -88,6 +88,31 @@ func (h *half) begin(first uint32) {
 	h.next, h.acked, h.isn = first, first, first-1
 	h.edge = first + tolerance
 	h.flags |= known
+}
+
+// starts notes where the direction may start; sure says that it starts nowhere
+// before. What was guessed gives way as long as nothing was handed on.
+func (h *half) starts(at uint32, sure bool) {
+	switch {
+	case !h.is(known):
+		h.begin(at)
+		h.flags |= guessed
+	case !h.is(guessed) || h.next != h.isn+1 || diff(at, h.next) > 0 || diff(at, h.next) < -tolerance:
+		return
+	default:
+		acked, edge := h.acked, h.edge
+		h.begin(at)
+		h.acked, h.edge = acked, edge
+	}
+	if sure {
+		h.flags &^= guessed
+	}
+}
+
+// first reports whether the segment is the first of this side, so that what it
+// acknowledges is where the other one starts.
+func (h *half) first(s *Segment) bool {
+	return s.Flags&SYN != 0 || h.is(opened) && s.Seq == h.isn+1
 }
 
 // front is how far the direction has come, for all that was seen of it or said

@@ -51,9 +51,7 @@ func (a *Assembler) start(id uint32, c *conversation, s *Segment) {
 // opening takes in a SYN or SYN-ACK that belongs to the conversation.
 func (c *conversation) opening(s *Segment) {
 	me := &c.half[s.Dir]
-	if !me.is(known) {
-		me.begin(s.Seq + 1)
-	}
+	me.starts(s.Seq+1, true)
 	me.isn = s.Seq
 	me.scale = s.WindowScale
 	me.flags |= opened
