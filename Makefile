@@ -44,6 +44,11 @@ fuzz: need-build ## every fuzz target, FUZZTIME each
 truth: build ## compare what is rebuilt of the captures in CAPTURES with tshark's view
 	go run ./cmd/authlab truth $(CAPTURES)
 
+.PHONY: load
+load: build ## as root: what sniffing 200,000 packets a second costs and loses, with each engine
+	go test -run '^$$' -bench Load -benchtime 1x ./capture/live
+	go run ./cmd/authlab load $(DEMO)
+
 .PHONY: damage
 damage: build ## replay the captures in CAPTURES, and SEEDS damaged copies of each kind
 	go run ./cmd/authlab damage -seeds $(SEEDS) $(CAPTURES)
