@@ -87,6 +87,7 @@ type cbc struct {
 	chained, ivKnown bool
 	iv               [16]byte
 	mode             cipher.BlockMode
+	given            [16]byte // the IV of the record at hand
 }
 
 // Lose forgets the IV of TLS 1.0. The next record cannot be opened, the one
@@ -126,12 +127,12 @@ func (c *cbc) Open(dst []byte, r *Record, first uint64, tries int) (o Opened, ok
 			return o, false
 		}
 	}
-	iv := c.iv
+	c.given = c.iv
 	if !c.chained {
 		if len(sealed) < size {
 			return o, false
 		}
-		copy(iv[:], sealed[:size])
+		copy(c.given[:], sealed[:size])
 		sealed = sealed[size:]
 	}
 	if len(sealed) == 0 || len(sealed)%size != 0 {
@@ -143,7 +144,7 @@ func (c *cbc) Open(dst []byte, r *Record, first uint64, tries int) (o Opened, ok
 		return o, false
 	}
 	b := append(dst[:0], sealed...)
-	c.decrypt(b, iv[:size])
+	c.decrypt(b, c.given[:size])
 	b, ok = unpad(b)
 	if !ok {
 		return o, false
