@@ -16,7 +16,7 @@
 //
 // The Batcher takes rows without waiting and is bounded in bytes; the Spool
 // keeps blocks on the disk, bounded in bytes, until the Sender has seen them
-// acknowledged. docs/decisions/0006-delivery.md tells why.
+// acknowledged. docs/decisions/0010-delivery.md tells why.
 //
 // A store decides nothing: it does not judge, merge by dedupe key, or read the
 // clock to stamp rows.
