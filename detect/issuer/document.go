@@ -25,13 +25,9 @@ type Document struct {
 // maxKeys of one document are read.
 const maxKeys = 64
 
-// gate is how much of a body is looked at to find out whether it is worth
-// reading.
-const gate = 384
-
 // Find reads what a response publishes: key sets, issuers' metadata, public
 // keys and certificates in PEM, by themselves or in JSON. It gives nil for
-// nearly all responses, after a look at the beginning of the body. path is the
+// nearly all responses, after a look at the body's first member. path is the
 // request's.
 func Find(x *exchange.Exchange, path string) *Document {
 	r := &x.Response
@@ -40,49 +36,47 @@ func Find(x *exchange.Exchange, path string) *Document {
 		!x.Request.Damage.Whole() || x.Flags&exchange.Unpaired != 0 {
 		return nil
 	}
-	if !promising(b) && !strings.Contains(path, "/.well-known/") {
+	if !promising(b, path) {
 		return nil
 	}
 	return read(b)
 }
 
-var (
-	pemBegin = []byte("-----BEGIN ")
-	words    = [...][]byte{[]byte(`"keys"`), []byte(`"kty"`), []byte(`"jwks_uri"`), []byte(`"public_key"`), []byte(`"publicKey"`)}
-)
-
-// promising looks at the beginning of a body. A dash in a run of five and a
-// few names are rare enough.
-func promising(b []byte) bool {
-	b = b[:min(len(b), gate)]
-	if bytes.Contains(b, pemBegin) {
-		return true
-	}
-	i := 0
-	for i < len(b) && b[i] <= ' ' {
-		i++
-	}
-	if i == len(b) || b[i] != '{' {
-		return false
-	}
-	for {
-		// All names begin with one of four letters behind a quote.
-		k := bytes.IndexByte(b[i:], '"')
-		if k < 0 || i+k+2 >= len(b) {
+// promising reports whether a body may publish something, by its beginning, or,
+// of an object, by its first member or where it is.
+func promising(b []byte, path string) bool {
+	b = bytes.TrimLeft(b, " \t\r\n")
+	switch {
+	case len(b) < 12:
+	case b[0] == '-':
+		return bytes.HasPrefix(b, pemBegin)
+	case b[0] == '{':
+		b = bytes.TrimLeft(b[1:], " \t\r\n")
+		if len(b) == 0 || b[0] != '"' {
 			return false
 		}
-		i += k
-		switch b[i+1] {
-		case 'k', 'j', 'p':
-			for _, w := range words {
-				if bytes.HasPrefix(b[i:], w) {
-					return true
-				}
+		b = b[1:]
+		i := bytes.IndexByte(b[:min(len(b), 128)], '"')
+		if i < 0 {
+			return false
+		}
+		switch string(b[:i]) {
+		case "keys", "kty", "kid", "issuer", "jwks_uri", "realm", "public_key", "publicKey":
+			return true
+		}
+		if b = bytes.TrimLeft(b[i+1:], " \t\r\n:\""); bytes.HasPrefix(b, pemBegin) {
+			return true
+		}
+		for _, place := range [...]string{"/.well-known/", "jwk", "cert", "key"} {
+			if strings.Contains(path, place) {
+				return true
 			}
 		}
-		i++
 	}
+	return false
 }
+
+var pemBegin = []byte("-----BEGIN ")
 
 func read(b []byte) *Document {
 	d := &Document{}
