@@ -19,12 +19,10 @@ import (
 	"github.com/authtap/authtap/reassembly/tlswire/decrypt"
 )
 
-// openssl runs a server of OpenSSL that gives lines back reversed, or what more
-// says.
+// openssl is a server of OpenSSL; with -rev it gives lines back reversed.
 type openssl struct {
 	dir  string
 	addr string
-	in   io.Writer
 }
 
 // listens starts openssl s_server.
@@ -52,7 +50,7 @@ func listens(t *testing.T, identity string, args ...string) *openssl {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("openssl", append([]string{"s_server", "-accept", "127.0.0.1:0", "-cert", file}, args...)...)
-	if o.in, err = cmd.StdinPipe(); err != nil {
+	if _, err = cmd.StdinPipe(); err != nil { // it ends with its standard input
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
@@ -78,8 +76,7 @@ func listens(t *testing.T, identity string, args ...string) *openssl {
 }
 
 // talk connects openssl s_client through a wire, has it say lines, and gives
-// what went over the wire, and the key log. It waits for answers of wait
-// between lines.
+// what went over the wire, and the key log. It waits for what comes of each.
 func (o *openssl) talk(t *testing.T, args []string, says ...string) (turns []turn, log []byte) {
 	t.Helper()
 	var w wire
@@ -123,10 +120,14 @@ func (o *openssl) talk(t *testing.T, args []string, says ...string) (turns []tur
 	for _, line := range says {
 		before := w.len()
 		io.WriteString(in, line+"\n")
-		for i := 0; i < 200 && w.len() < before+1; i++ {
+		answer := 2
+		if line == "k" || line == "K" {
+			answer = 1 // it is sent with what comes next
+		}
+		for i := 0; i < 200 && w.len() < before+answer; i++ {
 			time.Sleep(5 * time.Millisecond)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 	in.Close()
 	if err := cmd.Wait(); err != nil && w.len() < 4 {
