@@ -2,6 +2,7 @@ package reassembly
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/authtap/authtap/capture"
 )
@@ -111,12 +112,14 @@ func (a *Assembler) sameBytes(c *conversation, s *Segment) bool {
 	if k := st.keep; k != nil && isClose(s.Origin.Time, st.last.at) && overlap(k.seq, k.data[:k.n], seq, s.Payload) {
 		return true
 	}
-	for _, p := range st.pieces {
-		if isClose(s.Origin.Time, p.origin.Time) && overlap(p.seq, p.data, seq, s.Payload) {
-			return true
-		}
+	i, _ := slices.BinarySearchFunc(st.pieces, seq, func(p *piece, seq uint32) int {
+		return int(diff(p.end(), seq+1))
+	})
+	if i == len(st.pieces) {
+		return false
 	}
-	return false
+	p := st.pieces[i]
+	return isClose(s.Origin.Time, p.origin.Time) && overlap(p.seq, p.data, seq, s.Payload)
 }
 
 func isClose(t, u capture.Time) bool { return -copyWithin <= t-u && t-u <= copyWithin }
