@@ -414,7 +414,7 @@ func (e *Engine) report(p *Pass, r Report) {
 	d := p.detector
 	p.showing.reported()
 	judged := d.Attempt && !r.Posture && r.Verdict == 0
-	if judged && !r.ByLogin && !d.Genuine && r.Credential != nil {
+	if judged && !r.ByLogin && !d.Genuine {
 		e.suspect = true
 	}
 	now := p.Now()

@@ -251,3 +251,13 @@ func (p *Pass) Accounts(names []string) credential.Redacted {
 
 // Exchange is the exchange looked at.
 func (p *Pass) Exchange() *exchange.Exchange { return p.ins.Exchange }
+
+// TrustedPeer reports whether the connection's other end may say who a request
+// is for: a trusted proxy, or where none is configured, a private address.
+func (p *Pass) TrustedPeer() bool {
+	peer, trusted := p.ins.Exchange.Client.Addr(), p.engine.options.TrustedProxies
+	if len(trusted) == 0 {
+		return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
+	}
+	return within(trusted, peer)
+}

@@ -71,14 +71,7 @@ func networks(p *detect.Pass, id credential.ID) int {
 	if private(a) {
 		return 0
 	}
-	bits := 24
-	if a.Is6() {
-		bits = 48
-	}
-	prefix, err := a.Prefix(bits)
-	if err != nil {
-		return 0
-	}
+	prefix := networkOf(a)
 	seen, _ := p.State().(*window.Cache[credential.ID, []netip.Prefix]).At(id, p.Now())
 	for _, s := range *seen {
 		if s == prefix {
