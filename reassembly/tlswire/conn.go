@@ -51,6 +51,7 @@ type half struct {
 	cut    cutter
 	state  state
 	bytes  bool  // something was seen of it
+	gapped bool  // bytes of it are missing
 	sealed bool  // a ChangeCipherSpec was seen
 	level  uint8 // of the alert at hand
 	hellos uint8 // that it said
@@ -234,7 +235,7 @@ func (c *conn) give(h *half, d reassembly.Direction, body []byte, at reassembly.
 func (c *conn) gap(k *reassembly.Chunk) {
 	l := c.live
 	h := &l.half[k.Dir]
-	h.bytes = true
+	h.bytes, h.gapped = true, true
 	if c.opener != nil {
 		c.opener.Gap(k.Dir, k.Gap, k.Origin)
 	}

@@ -43,7 +43,8 @@ type messages struct {
 	keep   bool   // it is wanted
 	buf    []byte // it, as far as it is there
 	read   int    // bytes of all messages so far
-	over   bool   // no more are read
+	over   bool   // no more are read, unless a record begins with a hello
+	probe  bool   // head is of the record at hand, which may
 	origin reassembly.Origin
 }
 
@@ -66,7 +67,7 @@ func (c *conn) piece(h *half, k *reassembly.Chunk, p piece) {
 	switch h.cut.kind() {
 	case TypeHandshake:
 		if !c.sealed(h) {
-			c.messages(h, k, p.body)
+			c.messages(h, p)
 		} else if p.last {
 			c.finishedBy(k.Dir, k.Origin)
 		}
@@ -101,10 +102,13 @@ func (c *conn) quiet(h *half) bool {
 
 // missing notes that bytes of a direction are missing.
 func (c *conn) missing(h *half) {
-	if c.live.marks&finished != 0 || c.quiet(h) {
+	l := c.live
+	if l.marks&finished != 0 || c.quiet(h) {
 		return
 	}
-	c.underway().Damage |= exchange.HeadGap
+	if l.hand != nil || c.start.Handshake { // else nothing says that there is one
+		c.underway().Damage |= exchange.HeadGap
+	}
 	c.drop(h)
 }
 
@@ -114,7 +118,7 @@ func (c *conn) missing(h *half) {
 func (c *conn) drop(h *half) {
 	m := &h.messages
 	buf := m.buf
-	m.buf, m.over = nil, true
+	m.buf, m.have, m.over, m.probe = nil, 0, true, false
 	if len(buf) > 0 && (m.head[0] == clientHello || m.head[0] == serverHello) {
 		c.message(h, m.head[0], buf, false)
 	}
@@ -122,9 +126,13 @@ func (c *conn) drop(h *half) {
 }
 
 // messages takes in a part of what a direction says in the clear.
-func (c *conn) messages(h *half, k *reassembly.Chunk, b []byte) {
+func (c *conn) messages(h *half, p piece) {
 	m := &h.messages
-	for len(b) > 0 && !m.over {
+	b := p.body
+	if m.over && p.first {
+		m.have, m.probe = 0, h.hellos == 0
+	}
+	for len(b) > 0 && (!m.over || m.probe) {
 		if m.have < 4 {
 			n := copy(m.head[m.have:], b)
 			m.have += uint8(n)
@@ -133,6 +141,14 @@ func (c *conn) messages(h *half, k *reassembly.Chunk, b []byte) {
 				return
 			}
 			m.left = be24(m.head[1:])
+			if m.probe {
+				// Behind a gap only a hello that its record holds is one.
+				m.probe = false
+				if m.head[0] != clientHello && m.head[0] != serverHello || m.left+4 > int(h.cut.length()) {
+					return
+				}
+				m.over = false
+			}
 			if m.read += 4 + m.left; m.read > c.shard.limits.HandshakeBytes {
 				c.shard.stats.HandshakesOver++
 				c.underway().Damage |= exchange.Cut
@@ -166,10 +182,6 @@ func (c *conn) messages(h *half, k *reassembly.Chunk, b []byte) {
 			m.buf = nil
 		}
 	}
-	if m.have == 4 && m.left == 0 && !m.over { // a message without a body
-		m.have = 0
-		c.message(h, m.head[0], nil, true)
-	}
 }
 
 // message looks at a message, or the beginning of a hello. A body that is not
@@ -189,6 +201,7 @@ func (c *conn) message(h *half, kind uint8, body []byte, whole bool) {
 		case kind == clientHello && c.role(d):
 			c.clientHello(h, body, whole)
 		case kind != clientHello && c.role(d.Reverse()):
+			h.hellos++
 			c.serverHello(h, body, kind == helloRetryRequest, whole)
 		}
 	case certificate:
@@ -301,8 +314,8 @@ func (c *conn) data(h *half, k *reassembly.Chunk) {
 	switch {
 	case h.encrypted > enough:
 		c.over(k.Origin, exchange.Established)
-	case !l.hello.Server:
-		// Early data, or the server's part is late or not captured.
+	case !l.hello.Server || l.hello.Version == 0:
+		// Early data, or the server's part is late, not captured, or cut.
 	case !l.hello.Version.Is13():
 		if !h.sealed && l.hand.Damage&exchange.HeadGap == 0 {
 			c.malformed()
@@ -326,6 +339,8 @@ func (c *conn) clientData13(h *half, at reassembly.Origin) {
 	}
 	const kind = 1 // the true type, behind the content
 	switch n := int(h.cut.length()) - kind - tag; {
+	case n == 2 && h.gapped: // it may as well be the last of what it sends
+		c.over(at, exchange.Unfinished)
 	case n == 2:
 		c.live.hand.Alerts = append(c.live.hand.Alerts, exchange.Alert{Encrypted: true})
 		c.over(at, exchange.Refused)
@@ -396,7 +411,8 @@ func (c *conn) over(at reassembly.Origin, how exchange.Outcome) {
 		if how != exchange.Established && slices.ContainsFunc(x.Alerts, func(a exchange.Alert) bool {
 			// An encrypted one may be a close_notify, if the handshake may have come
 			// to its end unseen.
-			return isError(a) && !(a.Encrypted && x.Damage&exchange.HeadGap != 0)
+			seen := x.ClientHello.Present && x.ServerHello.Present && x.Damage&exchange.HeadGap == 0
+			return isError(a) && (seen || !a.Encrypted)
 		}) {
 			how = exchange.Refused
 		}
