@@ -86,7 +86,7 @@ func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer 
 		a.Marks |= Damaged
 	}
 	if !r.Present || !x.Request.Present || x.Flags&exchange.Unpaired != 0 || r.Damage&(exchange.HeadGap|exchange.Malformed) != 0 ||
-		r.Status < 100 || r.Status > 599 {
+		r.Status < 100 || r.Status > 599 || x.Request.Damage&exchange.HeadGap != 0 && x.Request.Target == "" {
 		return a
 	}
 	a.Status = uint16(r.Status)
