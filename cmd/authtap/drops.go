@@ -6,13 +6,19 @@ import (
 	"time"
 
 	"github.com/authtap/authtap/capture"
-	"github.com/authtap/authtap/capture/live"
 )
+
+// tap is a source of a live capture: an interface, or a ring of one.
+type tap interface {
+	capture.Source
+	capture.Stopper
+	Name() string
+}
 
 // drops tells of packets that the kernel dropped while they are being lost, not
 // more often than dropsEvery.
 type drops struct {
-	taps  []*live.Source
+	taps  []tap
 	told  []uint64 // of each, what was told
 	begun bool
 	again capture.Time // when the next may be told

@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/authtap/authtap/capture"
-	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/detect"
@@ -22,7 +21,7 @@ import (
 // judge reads sources, looks for attacks, and prints and stores the findings:
 // what replay and sniff have in common. A replay prints each finding once, at
 // the end, in its last version; live, each version is printed as it comes.
-func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, taps []*live.Source) (err error) {
+func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, taps []tap) (err error) {
 	live := taps != nil
 	options, err := p.detection(&s, sources[0], live)
 	if err != nil {

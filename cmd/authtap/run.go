@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/authtap/authtap/capture"
-	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 )
@@ -63,7 +62,7 @@ type task struct {
 	settings config.Settings
 	sources  []capture.Source
 	// taps are what the sources capture with; nil for files.
-	taps []*live.Source
+	taps []tap
 	// bodies says that bodies are looked at.
 	bodies bool
 	// counts adds to the statistics what stands behind the pipeline, where that

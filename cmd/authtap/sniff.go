@@ -80,13 +80,12 @@ ends, SIGUSR1 prints statistics.`,
 				return err
 			}
 			var sources []capture.Source
-			for _, tap := range taps {
+			for i, tap := range taps {
 				defer tap.Close()
 				if write != "" || most > 0 {
-					sources = append(sources, &copying{tap, &c})
-				} else {
-					sources = append(sources, tap)
+					taps[i] = &copying{tap, &c}
 				}
+				sources = append(sources, taps[i])
 			}
 			err = p.judge(cmd.Context(), s, sources, taps)
 			return errors.Join(err, c.close())
@@ -113,16 +112,17 @@ func rings(s *config.Settings) int {
 
 // tap begins to capture. Without an engine named, it is AF_PACKET where that can
 // be opened.
-func (p *program) tap(engine config.Engine, opt live.Options) ([]*live.Source, error) {
+func (p *program) tap(engine config.Engine, opt live.Options) (taps []tap, err error) {
 	opt.Engine = live.Engine(cmp.Or(engine, config.Engine(live.AFPacket)))
-	taps, why := live.Open(opt)
-	if why == nil || engine != "" {
-		return taps, why
+	sources, err := live.Open(opt)
+	if why := err; err != nil && engine == "" {
+		opt.Engine = live.Libpcap
+		if sources, err = live.Open(opt); err == nil {
+			p.warn("capturing with libpcap: %v", why)
+		}
 	}
-	opt.Engine = live.Libpcap
-	taps, err := live.Open(opt)
-	if err == nil {
-		p.warn("capturing with libpcap: %v", why)
+	for _, s := range sources {
+		taps = append(taps, s)
 	}
 	return taps, err
 }
@@ -164,7 +164,7 @@ type copied struct {
 
 // copying is one of the sources.
 type copying struct {
-	*live.Source
+	tap
 	to *copied
 }
 
@@ -173,7 +173,7 @@ func (s *copying) Next(p *capture.Packet) error {
 	if s.to.over() {
 		return io.EOF
 	}
-	if err := s.Source.Next(p); err != nil {
+	if err := s.tap.Next(p); err != nil {
 		return err
 	}
 	return s.to.take(p)

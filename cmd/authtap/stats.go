@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/authtap/authtap/capture/live"
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/reassembly/decode"
 )
@@ -33,7 +32,7 @@ func (c *counts) print(w io.Writer) {
 }
 
 // pipeline adds what sources, decoders and shards counted.
-func (c *counts) pipeline(s *pipeline.Stats, taps []*live.Source) {
+func (c *counts) pipeline(s *pipeline.Stats, taps []tap) {
 	c.add(s.Source.Packets, "packets read")
 	if taps != nil {
 		what := "packets dropped by the kernel"

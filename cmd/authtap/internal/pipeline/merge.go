@@ -14,8 +14,9 @@ import (
 
 // Limits of what the sources that are merged may be ahead of each other.
 const (
-	// batches that a source has at most, each of at most the size of a round.
-	batches = 16
+	// Batches that a source has, each of at most the size of a round: fewer
+	// where there are many sources.
+	mostBatches, leastBatches, allBatches = 16, 4, 128
 	// batchDelay is the packet time that a batch may span: the others wait for
 	// it.
 	batchDelay = 10 * time.Millisecond
@@ -88,8 +89,8 @@ func (in *intake) fill(stop *atomic.Bool, free <-chan *batch, send chan<- *batch
 
 // feed is a source as the merge sees it.
 type feed struct {
-	free    chan *batch
-	waiting []*batch // in the order in which they came; only the last may be empty
+	free    chan *batch // has room for all that the source has
+	waiting []*batch    // in the order in which they came; only the last may be empty
 	until   capture.Time
 	stats   ReaderStats
 	ended   bool
@@ -119,6 +120,7 @@ func (f *feed) next() (at capture.Time, waits bool) {
 // better than packets lost.
 func (s *reader[R]) merge(intakes []*intake) {
 	feeds := make([]*feed, len(intakes))
+	batches := min(mostBatches, max(leastBatches, allBatches/len(intakes)))
 	arrived := make(chan *batch, len(intakes)*batches)
 	for i, in := range intakes {
 		f := &feed{free: make(chan *batch, batches), until: math.MinInt64}
@@ -187,7 +189,7 @@ func oldest(feeds []*feed) (least *feed, until capture.Time) {
 // full gives a feed of which all batches wait, so that it cannot go on.
 func full(feeds []*feed) *feed {
 	for _, f := range feeds {
-		if len(f.waiting) == batches && !f.waiting[batches-1].last {
+		if n := len(f.waiting); n == cap(f.free) && !f.waiting[n-1].last {
 			return f
 		}
 	}
