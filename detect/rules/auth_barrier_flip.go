@@ -62,6 +62,9 @@ const maxRefusals = 64
 func barrierFlip(p *detect.Pass, x *exchange.Exchange) {
 	state := p.State().(*window.Cache[clientOf, []refusal])
 	status := x.Response.Status
+	if x.Request.Present && x.Flags&(exchange.Unpaired|exchange.AfterGap) != 0 && state.Len() > 0 {
+		state.Delete(clientOf{p.Host(), p.Client()}) // what is lost may have been a login
+	}
 	refused := p.Outcome() == endpoint.Refusal && (status == 401 || status == 403)
 	if !refused && (p.Outcome() != endpoint.Success || state.Len() == 0) || !x.Request.Present || x.Request.Method == "HEAD" || x.Request.Method == "OPTIONS" {
 		return

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) }
@@ -68,12 +69,19 @@ type burst struct {
 	at         []int
 }
 
-// Jitter mixes all packets; none moves by more than window places. Times stay
-// in order.
+// Jitter mixes all packets; none moves by more than window places, nor across
+// a pause of 200 ms. Times stay in order.
 func Jitter(packets []Packet, window int, seed uint64) []Packet {
-	out := slices.Clone(packets)
-	for i, j := range jitter(len(packets), window, random(seed)) {
-		place(out, i, packets[j])
+	out, r := slices.Clone(packets), random(seed)
+	for from := 0; from < len(packets); {
+		to := from + 1
+		for to < len(packets) && packets[to].Time.Sub(packets[to-1].Time) < 200*time.Millisecond {
+			to++
+		}
+		for i, j := range jitter(to-from, window, r) {
+			place(out, from+i, packets[from+j])
+		}
+		from = to
 	}
 	return out
 }
