@@ -40,6 +40,7 @@ type Token struct {
 	TokenUse, TypeClaim     string // token_use; typ, token_type, type or use
 	HasNonce, HasTokenHash  bool   // nonce; at_hash or c_hash
 	Thumbprint              string // cnf.jkt or cnf.x5t#S256
+	ProvenByDPoP            bool   // it is cnf.jkt
 	Expires, NotBefore      Moment
 	IssuedAt, Authenticated Moment // iat, auth_time
 

@@ -101,23 +101,23 @@ func (t *Token) readClaims(b string) (claims bool, why refusal) {
 		case "at_hash", "c_hash":
 			t.HasTokenHash = true
 		case "cnf":
-			t.Thumbprint = confirmation(kind, raw)
+			t.Thumbprint, t.ProvenByDPoP = confirmation(kind, raw)
 		}
 	})
 	return claims, why
 }
 
 // confirmation gives the thumbprint that a token is bound to (RFC 9449, section
-// 6.1; RFC 8705, section 3.1).
-func confirmation(kind lexeme, raw string) (thumbprint string) {
+// 6.1; RFC 8705, section 3.1), and whether it is the former's.
+func confirmation(kind lexeme, raw string) (thumbprint string, dpop bool) {
 	if kind == jsonObject {
 		new(Token).members(raw, func(key string, kind lexeme, raw string) {
 			if kind == jsonString && (key == "jkt" || key == "x5t#S256") {
-				thumbprint = unescape(raw)
+				thumbprint, dpop = unescape(raw), key == "jkt"
 			}
 		})
 	}
-	return thumbprint
+	return thumbprint, dpop
 }
 
 // textList gives a string, or the strings of a list; at most 64.
@@ -224,7 +224,7 @@ const (
 // 2.1), from what issuers put into token_use, typ or token_type, and from the
 // claims of ID tokens (OpenID Connect Core, section 3.1.3.6).
 func (t *Token) Use() Use {
-	typ := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(t.Typ)), "application/")
+	typ := t.mediaType()
 	switch typ {
 	case "at+jwt":
 		return UseAccess
@@ -256,6 +256,13 @@ func (t *Token) Use() Use {
 		return UseID
 	}
 	return UseUnknown
+}
+
+// AccessType reports the type of access tokens (RFC 9068, section 2.1).
+func (t *Token) AccessType() bool { return t.Typ != "" && t.mediaType() == "at+jwt" }
+
+func (t *Token) mediaType() string { // RFC 7515, section 4.1.9
+	return strings.TrimPrefix(strings.ToLower(strings.TrimSpace(t.Typ)), "application/")
 }
 
 // Principal is the account that the token names: sub, else the user's name,

@@ -35,6 +35,9 @@ func Funcs() template.FuncMap {
 		"jwk":    publicJWK,
 		"x5c":    func(alg, key string) ([]string, error) { return certificateOf(alg, key) },
 		"public": publicText,
+		// thumbprint ALG KEY is what a token that is bound to the key has in
+		// cnf.jkt.
+		"thumbprint": thumbprint,
 		// withnonce K CLAIMS is a token of ES256 made with that number.
 		"withnonce": withNonce,
 		// json is a value as JSON.

@@ -180,6 +180,12 @@ func publicJWK(alg, name, kid string) (map[string]any, error) {
 	return m, nil
 }
 
+func thumbprint(alg, name string) (string, error) { // RFC 7638, section 3
+	text, err := publicText("jwk", alg, name)
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:]), err
+}
+
 // certificateOf is a certificate that the key made for itself, the same each
 // time.
 func certificateOf(alg, name string) ([]string, error) {

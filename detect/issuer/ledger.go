@@ -75,7 +75,7 @@ func (l *Ledger) Stats() Stats {
 // Publish takes what a host published.
 func (l *Ledger) Publish(host string, d *Document, now capture.Time) {
 	l.stats.Documents++
-	host = hostName(host)
+	host = strings.Clone(hostName(host))
 	p, _ := l.hosts.At(host, now)
 	p.set = p.set || d.Set || d.KeysURL != ""
 	for _, k := range d.Keys {
@@ -105,8 +105,11 @@ func (l *Ledger) Publish(host string, d *Document, now capture.Time) {
 	// Metadata is an issuer's own where it is at the issuer's own host (RFC
 	// 8414, section 3.3).
 	if d.Issuer != "" && HostOf(d.Issuer) == host {
-		i, _ := l.issuers.At(d.Issuer, now)
-		i.keysHost = HostOf(d.KeysURL)
+		i, created := l.issuers.At(issuerKey(d.Issuer, ""), now)
+		if created {
+			i.First = now
+		}
+		i.Last, i.keysHost = max(i.Last, now), HostOf(d.KeysURL)
 	}
 }
 
@@ -172,8 +175,10 @@ func (l *Ledger) Owns(issuer, host string, id ID, now capture.Time) (owns bool) 
 // its token publish.
 func (l *Ledger) eachOf(issuer, host string, now capture.Time, f func(*Key)) {
 	keys := ""
-	if i := l.issuers.Get(issuer, now); i != nil {
-		keys = i.keysHost
+	if issuer != "" {
+		if i := l.issuers.Get(issuerKey(issuer, ""), now); i != nil {
+			keys = i.keysHost
+		}
 	}
 	for _, h := range [...]string{HostOf(issuer), hostName(host), keys} {
 		if p := l.hosts.Get(h, now); h != "" && p != nil {
@@ -205,12 +210,15 @@ type Sighting struct {
 // Saw takes a genuine token: how its issuer signs.
 func (l *Ledger) Saw(s *Sighting) {
 	t := s.Token
-	i, created := l.issuers.At(issuerKey(t.Issuer, s.Host), s.Time)
-	if created {
+	name := issuerKey(t.Issuer, s.Host)
+	i := l.issuers.Get(name, s.Time)
+	if i == nil {
+		i, _ = l.issuers.At(strings.Clone(name), s.Time)
 		i.First = s.Time
 	}
 	i.Last = max(i.Last, s.Time)
 	i.Issued = i.Issued || s.Issued
+	i.Typed = i.Typed || t.AccessType()
 	way := WayOf(t)
 	at := slices.IndexFunc(i.Signings, func(g Signing) bool { return g.Way == way })
 	if at < 0 {
@@ -249,7 +257,9 @@ func (l *Ledger) Saw(s *Sighting) {
 type Issuer struct {
 	First, Last capture.Time
 	// Issued says that a server was seen to issue its tokens.
-	Issued   bool
+	Issued bool
+	// Typed says that its access tokens are at+jwt (RFC 9068, section 2.1).
+	Typed    bool
 	Signings []Signing
 
 	keysHost string
@@ -356,10 +366,13 @@ func KeyType(t *credential.Token) string {
 
 func issuerKey(name, host string) string {
 	if name == "" {
-		return "host " + host
+		return "host " + host[:min(len(host), maxName)]
 	}
-	return name
+	return name[:min(len(name), maxName)]
 }
+
+// maxName bytes of an issuer's or a host's name are kept.
+const maxName = 256
 
 // HostOf gives the host of a URL, in lower case and without port, or "" where
 // it is none.
@@ -371,7 +384,7 @@ func HostOf(s string) string {
 	if err != nil {
 		return ""
 	}
-	return strings.ToLower(u.Hostname())
+	return lowerName(u.Hostname())
 }
 
 // hostName cuts the port off a host.
@@ -379,5 +392,7 @@ func hostName(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 && strings.Count(host, ":") == 1 || i > 0 && host[i-1] == ']' {
 		host = host[:i]
 	}
-	return strings.ToLower(strings.Trim(host, "[]"))
+	return lowerName(strings.Trim(host, "[]"))
 }
+
+func lowerName(host string) string { return strings.ToLower(host[:min(len(host), maxName)]) }

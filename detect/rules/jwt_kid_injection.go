@@ -118,11 +118,16 @@ func sqlQuote(s string) bool {
 	if q < 0 {
 		return false
 	}
-	for word := range strings.FieldsFuncSeq(s[q:], func(r rune) bool { return r < 'a' || r > 'z' }) {
+	return sqlWord(s[q:]) || strings.Contains(s[q:], "--") || strings.Contains(s[q:], "/*") || strings.Contains(s[q:], "||") || strings.Contains(s[q:], "#")
+}
+
+// sqlWord reports a keyword of SQL in a text of lower case.
+func sqlWord(s string) bool {
+	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return r < 'a' || r > 'z' }) {
 		switch word {
 		case "union", "select", "or", "and", "insert", "update", "drop", "sleep", "waitfor", "benchmark", "having", "like":
 			return true
 		}
 	}
-	return strings.Contains(s[q:], "--") || strings.Contains(s[q:], "/*") || strings.Contains(s[q:], "||") || strings.Contains(s[q:], "#")
+	return false
 }

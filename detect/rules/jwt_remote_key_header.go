@@ -39,7 +39,7 @@ func remoteKey(p *detect.Pass, c *credential.Credential, issued bool) {
 			continue
 		}
 		if why, ok := foreignKey(p, t, h.url); ok {
-			p.State().(*window.Cache[string, struct{}]).At(issuer.HostOf(h.url), p.Now())
+			p.State().(*window.Cache[string, struct{}]).At(kept(issuer.HostOf(h.url)), p.Now())
 			p.Report(detect.Report{
 				Key: p.AttemptKey(), Credential: c,
 				Explain: func(p *detect.Pass) detect.Evidence {
@@ -69,7 +69,7 @@ func foreignKey(p *detect.Pass, t *credential.Token, url string) (why credential
 		return credential.Redacted{}, false
 	case i.Any(func(g *issuer.Signing) bool { return g.Remote == host && g.Established() }):
 		return credential.Redacted{}, false
-	case p.Issuers().Publishes(host, p.Now()) && p.State().(*window.Cache[string, struct{}]).Get(host, p.Now()) == nil:
+	case p.Issuers().Publishes(host, p.Now()) && p.State().(*window.Cache[string, struct{}]).Get(host[:min(len(host), maxKept)], p.Now()) == nil:
 		return credential.Redacted{}, false
 	}
 	if i.KeysHost() == "" && !i.Any(func(g *issuer.Signing) bool { return g.Remote != host }) {

@@ -3,12 +3,10 @@ package rules
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
-	"github.com/authtap/authtap/detect/window"
 )
 
 var _ = register(detect.Detector{
@@ -25,27 +23,20 @@ Put an opaque identifier into the token and let services look up what they need.
 	CWE: []int{201, 200}, OWASP: []string{"API2:2023", "API3:2023"},
 	Options: []detect.Option{
 		{Name: "ignore", Default: []string{}, Doc: "names of claims that may hold what they hold"},
-		{Name: "tokens", Default: 20_000, Doc: "tokens of which it is remembered that they were read, for a day"},
+		readTokensOption,
 	},
 	State: func(o detect.Values) any {
-		return window.NewCache[readToken, struct{}](o.Int("tokens"), 24*time.Hour)
+		return newReadTokens(o.Int("tokens"))
 	},
 	Token: sensitiveClaims,
 })
-
-// readToken is a token, and what reading it could prove.
-type readToken struct {
-	id             credential.ID
-	issued, proven bool
-}
 
 func sensitiveClaims(p *detect.Pass, c *credential.Credential, issued bool) {
 	t := c.JWT
 	if t.NoClaims || t.Encrypted || !issued && (p.Outcome() != endpoint.Success || p.Suspicious() || !bearer(c)) {
 		return
 	}
-	_, unread := p.State().(*window.Cache[readToken, struct{}]).At(readToken{c.ID, issued, !issued && p.Discriminates()}, p.Now())
-	if !unread {
+	if !firstLook(p, c, issued) {
 		return
 	}
 	var kinds, names []string

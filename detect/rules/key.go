@@ -4,10 +4,12 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/issuer"
+	"github.com/authtap/authtap/detect/window"
 )
 
 // bearer reports whether a token, presented where it stands, asks for access:
@@ -33,6 +35,34 @@ func signedFor(t *credential.Token) bool {
 func issuerOf(p *detect.Pass, t *credential.Token) *issuer.Issuer {
 	return p.Issuers().Issuer(t.Issuer, p.Host(), p.Now())
 }
+
+// readToken is a token, and what reading it can prove: what nearly all tokens
+// have is told of each once, not with each request.
+type readToken struct {
+	id             credential.ID
+	issued, proven bool
+}
+
+// readTokensOption bounds what newReadTokens makes.
+var readTokensOption = detect.Option{
+	Name: "tokens", Default: 20_000, Doc: "tokens of which it is remembered that they were read, for a day",
+}
+
+func newReadTokens(n int) any { return window.NewCache[readToken, struct{}](n, 24*time.Hour) }
+
+// firstLook reports whether the detector, whose state are read tokens, sees the
+// token for the first time, or for the first time where the server lets it
+// prove something.
+func firstLook(p *detect.Pass, c *credential.Credential, issued bool) bool {
+	_, first := p.State().(*window.Cache[readToken, struct{}]).At(readToken{c.ID, issued, !issued && p.Discriminates()}, p.Now())
+	return first
+}
+
+// maxKept bytes of a name are remembered.
+const maxKept = 256
+
+// kept gives a name that can be kept: it holds on to nothing of its message.
+func kept(s string) string { return strings.Clone(s[:min(len(s), maxKept)]) }
 
 // keyWord names a type of key.
 func keyWord(kind string) credential.Redacted {
