@@ -56,15 +56,16 @@ type Batcher struct {
 	closing chan struct{}
 	cancel  context.CancelFunc
 
-	mu      sync.Mutex
-	room    sync.Cond
-	pending Rows
-	bytes   int
-	index   map[string]int // of an ID in pending.Findings
-	writing int            // rows being written
-	stats   BatcherStats
-	hurry   bool
-	err     error
+	mu        sync.Mutex
+	room      sync.Cond
+	pending   Rows
+	bytes     int
+	announced int
+	index     map[string]int // of an ID in pending.Findings
+	writing   int            // rows being written
+	stats     BatcherStats
+	hurry     bool
+	err       error
 }
 
 // NewBatcher starts a batcher. Close does not close the sink.
@@ -223,6 +224,9 @@ func (b *Batcher) run(ctx context.Context) {
 			continue
 		}
 		err := b.write(ctx, block)
+		if err == nil {
+			b.announce(0)
+		}
 		b.mu.Lock()
 		b.writing = 0
 		if err == nil {
@@ -251,8 +255,13 @@ func (b *Batcher) gather() (last bool) {
 		if full {
 			return false
 		}
-		if n > 0 && due == nil && b.opt.Every > 0 {
-			due = time.After(b.opt.Every)
+		var again <-chan time.Time
+		if n > 0 && b.opt.Every > 0 {
+			if due == nil {
+				due = time.After(b.opt.Every)
+			}
+			b.announce(n)
+			again = time.After(announceEvery)
 		}
 		select {
 		case <-b.closing:
@@ -260,7 +269,20 @@ func (b *Batcher) gather() (last bool) {
 		case <-due:
 			return false
 		case <-b.wake:
+		case <-again:
 		}
+	}
+}
+
+// announceEvery is how often a sink that wants to know is told what waits.
+const announceEvery = 100 * time.Millisecond
+
+// announce tells the sink how many rows wait, so that it is known what a
+// process that is killed has lost.
+func (b *Batcher) announce(rows int) {
+	if a, ok := b.sink.(interface{ Announce(rows int) }); ok && rows != b.announced {
+		b.announced = rows
+		a.Announce(rows)
 	}
 }
 

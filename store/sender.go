@@ -14,7 +14,7 @@ type SenderOptions struct {
 	// Timeout bounds one write to the sink. Default 1 minute.
 	Timeout time.Duration
 	// Patience is how long Close goes on while writes fail and no block is
-	// taken. A write that has not failed yet is waited for. Default 10 seconds.
+	// taken. A write that has not failed yet is waited for. Default 5 seconds.
 	Patience time.Duration
 	// Failed, when set, is told each failed write; it will be tried again.
 	Failed func(error)
@@ -52,7 +52,7 @@ func NewSender(spool *Spool, sink Sink, opt SenderOptions) *Sender {
 		opt.Timeout = time.Minute
 	}
 	if opt.Patience <= 0 {
-		opt.Patience = 10 * time.Second
+		opt.Patience = 5 * time.Second
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Sender{spool: spool, sink: sink, opt: opt, cancel: cancel, done: make(chan struct{}), closing: make(chan struct{})}

@@ -124,6 +124,46 @@ func TestSpoolKeepsOrderOverRestarts(t *testing.T) {
 	empty(t, s)
 }
 
+// What waited when a process was killed is counted by the next, once.
+func TestSpoolCountsWhatWasNotSynced(t *testing.T) {
+	dir := t.TempDir()
+	open := func(want SpoolStats) *Spool {
+		t.Helper()
+		s := openSpool(t, SpoolOptions{Dir: dir})
+		got := s.Stats()
+		got.Waiting, got.Bytes = 0, 0
+		if got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		return s
+	}
+	s := open(SpoolStats{})
+	b := NewBatcher(s, BatcherOptions{Every: time.Hour})
+	for n := range uint64(7) {
+		if err := b.AuthEvent(detect.AuthEvent{Number: n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for read := make([]byte, 8); read[0] != 7; time.Sleep(time.Millisecond) {
+		if _, err := s.pending.ReadAt(read, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock := s.lock
+	s.lock = nil
+	lock.Close() // as if it were killed; the batcher's end comes too late
+	next := open(SpoolStats{Unclosed: 1, Unsynced: 7})
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	open(SpoolStats{}).kill()
+	open(SpoolStats{Unclosed: 1}).kill()
+	if err := b.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	s.kill()
+}
+
 func TestSpoolIsOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	defer openSpool(t, SpoolOptions{Dir: dir}).Close()

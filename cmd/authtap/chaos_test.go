@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +55,7 @@ func contents(server *clickhousetest.Server) string {
 
 // chaosCapture writes a long capture: the cases, again and again, six hours
 // later each time.
-func chaosCapture(t *testing.T, path string, rounds int) {
+func chaosCapture(t testing.TB, path string, rounds int) {
 	t.Helper()
 	cases, err := filepath.Glob(filepath.Join("..", "..", "testdata", "pcaps", "*", "in.pcap"))
 	if err != nil || len(cases) == 0 {
@@ -108,7 +109,9 @@ type sensor struct {
 
 const chaosSpool = 4 << 20 // so that the replay has to wait for the store
 
-func startSensor(t *testing.T, dir, dsn, pcap string) *sensor {
+var spoolMax = fmt.Sprint("--spool-max=", chaosSpool)
+
+func startSensor(t testing.TB, dir, dsn, pcap string, flags ...string) *sensor {
 	t.Helper()
 	program := filepath.Join(dir, "authtap") // TestMain: by this name it is the program
 	self, err := os.Executable()
@@ -119,8 +122,8 @@ func startSensor(t *testing.T, dir, dsn, pcap string) *sensor {
 		t.Fatal(err)
 	}
 	s := &sensor{stderr: new(bytes.Buffer), ended: make(chan error, 1)}
-	s.command = exec.Command(program, "replay", "--store", dsn, "--spool", filepath.Join(dir, "spool"), "--spool-max", fmt.Sprint(chaosSpool),
-		"--key-file", filepath.Join(dir, "key"), "--format", "json", pcap)
+	s.command = exec.Command(program, append([]string{"replay", "--store", dsn, "--spool", filepath.Join(dir, "spool"),
+		"--key-file", filepath.Join(dir, "key"), "--format", "json", pcap}, flags...)...)
 	s.command.Stderr = s.stderr
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
@@ -132,6 +135,11 @@ func startSensor(t *testing.T, dir, dsn, pcap string) *sensor {
 // memory is the process's largest, in MiB, once it has ended.
 func (s *sensor) memory() int64 {
 	return s.command.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024
+}
+
+// cpu is the process's time on the processors, once it has ended.
+func (s *sensor) cpu() time.Duration {
+	return s.command.ProcessState.UserTime() + s.command.ProcessState.SystemTime()
 }
 
 func (s *sensor) count(what string) (n int) {
@@ -184,7 +192,7 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	undisturbed := startSensor(t, calmDir, calm.DSN(), pcap)
+	undisturbed := startSensor(t, calmDir, calm.DSN(), pcap, spoolMax)
 	if err := <-undisturbed.ended; err != nil {
 		t.Fatalf("%v\n%s", err, undisturbed.stderr)
 	}
@@ -203,7 +211,7 @@ func TestChaos(t *testing.T) {
 	var runs, kills, cuts, slows, deaths int
 	var memory int64
 	end := time.Now().Add(*chaosFor)
-	s := startSensor(t, dir, server.DSN(), pcap)
+	s := startSensor(t, dir, server.DSN(), pcap, spoolMax)
 	killAt := []time.Time{time.Now().Add(*chaosFor / 3), time.Now().Add(*chaosFor * 2 / 3)}
 	ended := func(err error) { // a run came to its end: it is started again
 		runs++
@@ -245,19 +253,19 @@ func TestChaos(t *testing.T) {
 			_ = s.command.Process.Kill()
 			<-s.ended
 			memory = max(memory, s.memory())
-			s = startSensor(t, dir, server.DSN(), pcap)
+			s = startSensor(t, dir, server.DSN(), pcap, spoolMax)
 		}
 		select {
 		case err := <-s.ended:
 			ended(err)
-			s = startSensor(t, dir, server.DSN(), pcap)
+			s = startSensor(t, dir, server.DSN(), pcap, spoolMax)
 		case <-time.After(pause):
 		}
 	}
 	ended(<-s.ended)
 	// What a run left in the spool, the next one sends.
 	begun = time.Now()
-	s = startSensor(t, dir, server.DSN(), pcap)
+	s = startSensor(t, dir, server.DSN(), pcap, spoolMax)
 	err := <-s.ended
 	ended(err)
 	if err != nil {
@@ -281,4 +289,37 @@ func TestChaos(t *testing.T) {
 	if deaths != 2 {
 		t.Errorf("the sensor was killed %d times", deaths)
 	}
+}
+
+// BenchmarkDeadStore measures what a replay takes of the processors with a
+// store that is away, beside one that is there, in turns: the medians, and
+// their ratio.
+func BenchmarkDeadStore(b *testing.B) {
+	dir := b.TempDir()
+	pcap := filepath.Join(dir, "long.pcap")
+	chaosCapture(b, pcap, 60)
+	server := clickhousetest.Start(b)
+	var live, dead []time.Duration
+	for b.Loop() {
+		for _, c := range []struct {
+			dsn string
+			to  *[]time.Duration
+		}{{server.DSN(), &live}, {"clickhouse://127.0.0.1:1/nowhere", &dead}} {
+			s := startSensor(b, dir, c.dsn, pcap)
+			if err := <-s.ended; err != nil && !strings.Contains(s.stderr.String(), "stay in the spool") {
+				b.Fatalf("%v\n%s", err, s.stderr)
+			}
+			*c.to = append(*c.to, s.cpu())
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "spool")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	median := func(all []time.Duration) float64 {
+		slices.Sort(all)
+		return all[len(all)/2].Seconds()
+	}
+	b.ReportMetric(median(live), "live-cpu-s")
+	b.ReportMetric(median(dead), "dead-cpu-s")
+	b.ReportMetric(median(dead)/median(live), "dead/live")
 }

@@ -73,7 +73,7 @@ func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*
 			return nil, errors.Join(err, server.Close())
 		}
 		if st := d.spool.Stats(); st.Unclosed > 0 {
-			p.warn("the run before was killed: what it read in its last second may be lost (%d bytes of it were written in part), %d rows are still to be sent", st.Torn, st.Waiting)
+			p.warn("the run before was killed: %d rows that it had not written yet are lost, %d are still to be sent", st.Unsynced, st.Waiting)
 		}
 		d.sender = store.NewSender(d.spool, server, store.SenderOptions{
 			Failed: p.troubles("rows stay in the spool, will try again"),
@@ -161,5 +161,6 @@ func (c *counts) delivery(d *delivery) {
 	c.some(sp.Quarantined, "rows put aside, which the store does not take")
 	c.some(sp.QuarantineDropped, "files of such rows removed for want of room")
 	c.some(b.Lost+sp.Dropped, "rows lost")
+	c.some(sp.Unsynced, "rows lost by the run before, which was killed")
 	c.some(sp.Torn, "bytes in the spool of writes that were not finished")
 }

@@ -47,7 +47,11 @@ func counters(all map[string]uint64, name string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			counters(all, below(snake(v.Type().Field(i).Name)), v.Field(i))
+			if f := v.Type().Field(i); f.Anonymous {
+				counters(all, name, v.Field(i))
+			} else {
+				counters(all, below(snake(f.Name)), v.Field(i))
+			}
 		}
 	case reflect.Array:
 		for i := range v.Len() {
@@ -58,6 +62,9 @@ func counters(all map[string]uint64, name string, v reflect.Value) {
 			counters(all, below(strconv.Itoa(i)), v.Index(i))
 		}
 	case reflect.Map:
+		if v.Type().Key().Kind() != reflect.String {
+			return // by what traffic names, not by what the program does
+		}
 		for _, k := range v.MapKeys() {
 			counters(all, below(k.String()), v.MapIndex(k))
 		}
