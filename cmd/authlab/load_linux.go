@@ -138,6 +138,7 @@ func (l *load) run(w io.Writer, engine string, frames [][]byte) error {
 		return err
 	}
 	time.Sleep(500 * time.Millisecond) // for what is on its way
+	memory := most(cmd.Process.Pid)
 	cmd.Process.Signal(os.Interrupt)
 	var statistics []string
 	counts := map[string]int{}
@@ -153,14 +154,29 @@ func (l *load) run(w io.Writer, engine string, frames [][]byte) error {
 	}
 	read, dropped := counts["packets read"], counts["packets dropped by the kernel"]
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	fmt.Fprintf(w, "%s: %d packets sent in %v, %.0f a second; %d read, %d dropped by the kernel (%.2f %%), %d unaccounted for; %v of CPU, %v a packet; %d MiB\n",
+	fmt.Fprintf(w, "%s: %d packets sent in %v, %.0f a second; %d read, %d dropped by the kernel (%.2f %%), %d unaccounted for; %v of CPU, %v a packet; at most %s\n",
 		engine, sent, took.Round(time.Millisecond), float64(sent)/took.Seconds(), read, dropped, 100*float64(dropped)/float64(sent),
 		sent-read-dropped, cpu.Round(time.Millisecond), cpu/time.Duration(max(read, 1)),
-		cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss>>10)
+		memory)
 	for _, line := range statistics {
 		fmt.Fprintln(w, "    "+line)
 	}
 	return nil
+}
+
+// most gives the most memory that a process has had. (What its parent is told of
+// it counts the parent's own, from before it was another program.)
+func most(pid int) string {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return "unknown memory"
+	}
+	for line := range strings.Lines(string(status)) {
+		if kB, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			return strings.TrimSpace(kB)
+		}
+	}
+	return "unknown memory"
 }
 
 // send sends the frames again and again. Each time the addresses are others, so
