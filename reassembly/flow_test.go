@@ -43,5 +43,8 @@ func TestFlowKeyIsSymmetric(t *testing.T) {
 		if other == k {
 			t.Fatal("the VLAN is not part of the key")
 		}
+		if other.Hash() != k.Hash() {
+			t.Fatal("copies from two VLANs come to different shards")
+		}
 	})
 }

@@ -227,6 +227,47 @@ func TestFragmentsAreBounded(t *testing.T) {
 	}
 }
 
+// FuzzPackets: several packets, so that fragments meet. No panic, one count a
+// packet, bounded memory, and no more payload than was in all of them.
+func FuzzPackets(f *testing.F) {
+	v4, v6 := datagrams(f)
+	seed := func(packets [][]byte) {
+		var b []byte
+		for _, p := range packets {
+			b = append(append(b, byte(len(p))), p...)
+		}
+		f.Add(b)
+	}
+	seed(split4(v4, 7, 24))
+	seed(split6(v6, 7, 16))
+	seed(reversed(split4(vxlan(7, ether(0x0800, v4)), 7, 48)))
+	seed(wrap(func(b []byte) []byte { return gtpu(0x30, b) }, split4(v4, 7, 24)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		const limit = 4 << 10
+		d := decode.New(decode.Options{Fragments: fragment.Limits{Bytes: limit}})
+		all, n := len(data), uint64(0)
+		for len(data) > 0 {
+			p := data[1:min(len(data), 1+int(data[0]))]
+			data = data[1+len(p):]
+			var seg reassembly.Segment
+			n++
+			r := d.Decode(&capture.Packet{Data: p, Length: len(p), Link: capture.LinkRaw, Time: capture.Time(n * 1e8)}, &seg)
+			if r == decode.Segment && len(seg.Payload) > all {
+				t.Fatalf("%d bytes of payload of %d", len(seg.Payload), all)
+			}
+			if held := d.Stats().Fragments.Held; held > limit {
+				t.Fatalf("%d bytes held", held)
+			}
+		}
+		for _, count := range d.Stats().Packets {
+			n -= count
+		}
+		if n != 0 {
+			t.Fatalf("%d packets are not counted", int64(n))
+		}
+	})
+}
+
 func BenchmarkFragments(b *testing.B) {
 	v4, _ := datagrams(b)
 	parts := split4(v4, 7, 32)
