@@ -31,6 +31,8 @@ func TestLoss(t *testing.T) {
 			[]string{"GET /a x=1 -> 200 [after_gap]", "- -> 200 [unpaired]", "GET /c z=1 -> 200 [after_gap gap midstream]", "GET /c z=1 -> 200 [after_gap midstream]"}},
 		{"a request, seen later than the responses", talked("<1 200 .", "<3 200 .", "~>1 GET /a .", ">3 GET /b ."),
 			[]string{"GET /b -> 200 [after_gap midstream]", "- -> 200 [unpaired]"}},
+		{"a request, seen later than the end", talked("<1 200 .", "<3 200", "]<", ">1 GET /a .", ">3 POST /b", ">3 :abc .", ">5 GET /c ."),
+			[]string{"GET /a -> 200", `POST /b "abc" -> 200 [truncated]`, "GET /c -> - [unpaired]"}},
 		{"trailers", talked(">1 GET /a .", "<1 200", "<1 :abc", "~<1 +grpc-status=0 .", "<ping", "<window"), []string{`GET /a -> 200 "abc" [after_gap gap truncated]`}},
 		{"the beginning", []string{"~>hello", "<hello", ">ack", ">1 GET /a .", "<1 200 ."}, []string{"GET /a -> 200 [after_gap midstream]"}},
 		{"a FIN between request and response", talked(">1 GET /a .", ">3 POST /b", "]>", "<1 200 .", "<3 200 ."), []string{"GET /a -> 200", "POST /b -> 200 [truncated]"}},

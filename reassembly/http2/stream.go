@@ -123,6 +123,7 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 	}
 	l.ids = append(l.ids, id)
 	l.streams = append(l.streams, st)
+	st.part[response].done = p.half[p.client.Reverse()].state == over
 	s.charge(st, exchangeBytes)
 	return st
 }
@@ -391,15 +392,15 @@ func (p *conn) mark(d reassembly.Direction, damage exchange.Damage) {
 
 // ended takes in that direction d is over. Without the server nothing more is
 // said of any stream; without the client what was asked may still be answered.
+// A response of which the request was not seen waits for it: the client's
+// direction may be behind.
 func (p *conn) ended(d reassembly.Direction, at reassembly.Origin) {
+	which := p.sends(d)
 	for i := 0; p.live != nil && i < len(p.live.ids); {
 		st := p.live.streams[i]
-		if d != p.client || p.half[d.Reverse()].state == over {
+		p.cut(st, which)
+		if st.part[1-which].done || p.half[d.Reverse()].state == over || which == response && st.part[request].head {
 			p.end(i, at)
-			continue
-		}
-		if p.cut(st, request); st.part[response].done {
-			p.close(i, at)
 			continue
 		}
 		i++
