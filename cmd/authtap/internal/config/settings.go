@@ -169,7 +169,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.Var(&s.Engine, "engine", "what captures: afpacket (rings, Linux's own), libpcap; by default afpacket where it can be opened")
 		fs.IntVar(&s.Rings, "rings", s.Rings, "rings that an interface's packets are spread over, with afpacket; 0: as many as shards")
 		fs.Var(&s.SnapLen, "snaplen", "bytes captured of a packet")
-		fs.Var(&s.Buffer, "buffer", "kernel's buffer for an interface")
+		fs.Var(&s.Buffer, "buffer", "kernel's buffer for an interface; at least 2MiB a ring")
 	}
 }
 

@@ -90,7 +90,7 @@ func (in *intake) fill(stop *atomic.Bool, free <-chan *batch, send chan<- *batch
 // feed is a source as the merge sees it.
 type feed struct {
 	free    chan *batch // has room for all that the source has
-	waiting []*batch    // in the order in which they came; only the last may be empty
+	waiting []*batch    // in the order in which they came; something is left of the first
 	until   capture.Time
 	stats   ReaderStats
 	ended   bool
