@@ -20,7 +20,8 @@ func (p *program) exchanges() *cobra.Command {
 		Short: "Print the HTTP exchanges of capture files",
 		Long: `exchanges rebuilds the HTTP exchanges of capture files and prints a line of
 JSON for each, in the order in which they end. Values of credentials in the
-path and query are replaced by their masks.
+path and query are replaced by their masks. tunnel tells what the conversation
+came in, the outermost first, such as "gre/erspan"; it is null where there is none.
 
 With --tls it prints the TLS handshakes instead, a line of JSON for each, in
 the order in which they end: version, cipher suite and certificate that the

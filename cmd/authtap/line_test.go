@@ -32,6 +32,7 @@ func TestExchangeLine(t *testing.T) {
 	x := sample()
 	noRequest := sample()
 	noRequest.Request = exchange.Message{}
+	noRequest.Tunnels = reassembly.Tunnels(0).With(reassembly.GRE).With(reassembly.ERSPAN)
 	noResponse := sample()
 	noResponse.Response, noResponse.TLS, noResponse.Protocol = exchange.Message{}, exchange.Decrypted, exchange.HTTP10
 	var l lines
@@ -40,7 +41,7 @@ func TestExchangeLine(t *testing.T) {
 		want string
 	}{
 		{x, `{"ts":"2026-01-02T03:04:05.123456Z","community_id":"1:NrjIPJEHzmVKxTRAh3j9cK12zNc=","client":{"ip":"10.0.0.9","port":50000},"server":{"ip":"10.0.0.2","port":80},"protocol":"http/1.1","method":"GET","host":"api.test","path":"/users/1","query":"q=%20\"","status":200,"request_body_bytes":0,"response_body_bytes":1099511627776,"tls":"none","tunnel":null,"flags":["midstream","truncated"],"capture":{"file":"in.pcap","packet":17}}`},
-		{noRequest, `{"ts":"2026-01-02T03:04:05.123456Z","community_id":"1:NrjIPJEHzmVKxTRAh3j9cK12zNc=","client":{"ip":"10.0.0.9","port":50000},"server":{"ip":"10.0.0.2","port":80},"protocol":"http/1.1","method":null,"host":null,"path":null,"query":null,"status":200,"request_body_bytes":0,"response_body_bytes":1099511627776,"tls":"none","tunnel":null,"flags":["midstream"],"capture":{"file":"in.pcap","packet":17}}`},
+		{noRequest, `{"ts":"2026-01-02T03:04:05.123456Z","community_id":"1:NrjIPJEHzmVKxTRAh3j9cK12zNc=","client":{"ip":"10.0.0.9","port":50000},"server":{"ip":"10.0.0.2","port":80},"protocol":"http/1.1","method":null,"host":null,"path":null,"query":null,"status":200,"request_body_bytes":0,"response_body_bytes":1099511627776,"tls":"none","tunnel":"gre/erspan","flags":["midstream"],"capture":{"file":"in.pcap","packet":17}}`},
 		{noResponse, `{"ts":"2026-01-02T03:04:05.123456Z","community_id":"1:NrjIPJEHzmVKxTRAh3j9cK12zNc=","client":{"ip":"10.0.0.9","port":50000},"server":{"ip":"10.0.0.2","port":80},"protocol":"http/1.0","method":"GET","host":"api.test","path":"/users/1","query":"q=%20\"","status":null,"request_body_bytes":0,"response_body_bytes":0,"tls":"decrypted","tunnel":null,"flags":["midstream","truncated"],"capture":{"file":"in.pcap","packet":17}}`},
 	} {
 		path, query := c.x.PathQuery()
