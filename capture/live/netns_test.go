@@ -60,6 +60,7 @@ func TestLive(t *testing.T) {
 		t.Run("Filters", engines(filters))
 		t.Run("SeveralInterfaces", engines(severalInterfaces))
 		t.Run("Any", anyInterface)
+		t.Run("Promiscuous", engines(promiscuous))
 		t.Run("Drops", engines(countsDrops))
 		t.Run("Close", engines(closesWhileBlocked))
 		t.Run("InterfaceGoes", engines(interfaceGoes))
@@ -419,6 +420,29 @@ func anyInterface(t *testing.T) {
 	for _, p := range packets {
 		if p.Link != capture.LinkSLL && p.Link != capture.LinkSLL2 {
 			t.Fatalf("link type %v", p.Link)
+		}
+	}
+}
+
+// promiscuous: the interface is, as long as it was asked for.
+func promiscuous(t *testing.T, opt Options) {
+	setUp(t)
+	is := func() bool {
+		out, err := exec.Command("ip", "-details", "link", "show", sensorLink).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !bytes.Contains(out, []byte("promiscuity 0"))
+	}
+	for _, asked := range []bool{false, true} {
+		opt.Interfaces, opt.Promiscuous = []string{sensorLink}, asked
+		s := open(t, opt)
+		if is() != asked {
+			t.Errorf("asked for %v, it is %v", asked, is())
+		}
+		s.close()
+		if is() {
+			t.Error("it still is when closed")
 		}
 	}
 }
