@@ -47,9 +47,10 @@ func counters(all map[string]uint64, name string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.Anonymous {
+			switch f := v.Type().Field(i); {
+			case f.Anonymous:
 				counters(all, name, v.Field(i))
-			} else {
+			case f.IsExported():
 				counters(all, below(snake(f.Name)), v.Field(i))
 			}
 		}
