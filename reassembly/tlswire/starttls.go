@@ -95,14 +95,14 @@ func LikePlain(b []byte) identify.Confidence {
 		if len(b) < 2 || b[1] < 0x80 && (len(b) < 6 || b[5] == 0x77) {
 			return max(answer, identify.Unsure)
 		}
-	case b[0] == 0x30 && b[5] == 0x77: // an ExtendedRequest
+	case b[0] == 0x30 && b[1] < 0x80 && b[5] == 0x77: // an ExtendedRequest
 		if bytes.Contains(b, []byte(ldapStartTLS)) {
 			return identify.Certain
 		}
 		if len(b) < 2+int(b[1]) {
 			return identify.Unsure
 		}
-	case len(b) > 4 && b[1] == 0 && b[2] == 0 && b[3] == 0 && b[4] == mysqlGreeting:
+	case len(b) > 4 && b[0] >= 40 && b[1] == 0 && b[2] == 0 && b[3] == 0 && b[4] == mysqlGreeting:
 		if len(b) == 5 {
 			return identify.Unsure
 		}
