@@ -26,18 +26,18 @@ type Options struct {
 	SnapLen int
 	// BufferBytes of all rings together.
 	BufferBytes int
-	// Poll is how long Read waits for a packet.
+	// Poll is how long Read waits for a packet, and how late the kernel may
+	// deliver one; at least a millisecond.
 	Poll time.Duration
-	// BlockTimeout is how late the kernel may deliver a packet; at least a
-	// millisecond.
-	BlockTimeout time.Duration
 }
 
 const (
-	// blockBytes has room for the longest packet (capture.MaxPacket).
-	blockBytes = 512 << 10
-	// leastBlocks a ring: the kernel fills one while another is read.
-	leastBlocks = 4
+	// blockBytes has room for the longest packet, but for a few bytes.
+	blockBytes = capture.MaxPacket
+	// leastBlocks a ring. However little is in it, the kernel fills a block for
+	// no longer than Options.Poll: when the program does not get to run for
+	// this many of them, packets are dropped.
+	leastBlocks = 8
 )
 
 // Ring is one of an interface's rings.
@@ -88,7 +88,7 @@ func Open(name string, opt Options) (rings []*Ring, err error) {
 		p, err := afpacket.NewTPacket(
 			afpacket.OptInterface(name), afpacket.TPacketVersion3,
 			afpacket.OptBlockSize(blockBytes), afpacket.OptNumBlocks(blocks),
-			afpacket.OptBlockTimeout(max(opt.BlockTimeout, time.Millisecond)),
+			afpacket.OptBlockTimeout(opt.Poll),
 			afpacket.OptPollTimeout(opt.Poll),
 		)
 		if err != nil {

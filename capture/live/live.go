@@ -66,8 +66,8 @@ type Options struct {
 	// 20 ms when 0. Where there are several sources, they wait for each other so
 	// long.
 	Poll time.Duration
-	// Immediate has each packet delivered when it arrives, at the price of
-	// waking up for each.
+	// Immediate has libpcap deliver each packet when it arrives, at the price
+	// of waking up for each.
 	Immediate bool
 }
 

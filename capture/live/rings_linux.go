@@ -14,13 +14,9 @@ func openRings(name string, opt *Options) (devices []device, err error) {
 	if name == "any" {
 		return nil, fmt.Errorf("%s: only libpcap captures from all interfaces at once", name)
 	}
-	late := opt.Poll
-	if opt.Immediate {
-		late = time.Millisecond
-	}
 	rings, err := afpacket.Open(name, afpacket.Options{
 		Rings: opt.Rings, BPF: opt.BPF, Promiscuous: opt.Promiscuous, SnapLen: opt.SnapLen,
-		BufferBytes: opt.BufferBytes, Poll: opt.Poll, BlockTimeout: late,
+		BufferBytes: opt.BufferBytes, Poll: max(opt.Poll, time.Millisecond),
 	})
 	if err != nil {
 		return nil, explain(name, err)
