@@ -101,8 +101,8 @@ func (d *Decoder) Stats() Stats {
 }
 
 // Decode fills seg from p and returns Segment, or says why there is none, when
-// seg is unspecified but for QUIC. The packet's Origin.Order is its number among those that
-// this Decoder was given, from 1.
+// seg is unspecified but for QUIC. The packet's Origin.Order is its number among
+// those that this Decoder was given, from 1.
 func (d *Decoder) Decode(p *capture.Packet, seg *reassembly.Segment) Reason {
 	d.packets++
 	d.now = p.Time

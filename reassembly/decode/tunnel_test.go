@@ -284,6 +284,7 @@ func TestNoTunnels(t *testing.T) {
 		{"ERSPAN III, another frame", raw, ip4(47, u16(0x1000, 0x22eb, 0, 1), with(erspan3, 10, 4), frame), decode.BadTunnel},
 		{"VXLAN to another port", raw, with(vx, 22, 0x20, 0), decode.NotTCP},
 		{"VXLAN from its port", raw, with(with(vx, 22, 0x20, 0), 20, 0x12, 0xb5), decode.NotTCP},
+		{"VXLAN, longer than its datagram", raw, with(vx, 24, 1), decode.NotTCP},
 		{"VXLAN without id", raw, with(vx, 28, 0), decode.NotTCP},
 		{"VXLAN, a reserved flag", raw, with(vx, 28, 0x48), decode.NotTCP},
 		{"VXLAN, reserved bits", raw, with(vx, 30, 1), decode.NotTCP},

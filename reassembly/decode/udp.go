@@ -16,8 +16,10 @@ func (w *walk) udp(seg *reassembly.Segment) (protocol, Reason) {
 	from, to := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	if kind := w.decoder.tunnelAt(from, to); kind != 0 {
 		w.rest = b[8:]
-		if n := int(binary.BigEndian.Uint16(b[4:])); n >= 8 {
-			w.trim(n - 8)
+		if n := int(binary.BigEndian.Uint16(b[4:])) - 8; n > len(w.rest)+w.cut {
+			return 0, NotTCP
+		} else if n >= 0 { // 0 bytes, header included, are all there are
+			w.trim(n)
 		}
 		switch kind {
 		case reassembly.VXLAN:

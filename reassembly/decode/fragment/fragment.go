@@ -234,6 +234,9 @@ func (d *datagram) place(f *Fragment, length int) (int, int) {
 	}
 	i, found := slices.BinarySearchFunc(d.parts, f.Offset, func(p part, offset int) int { return p.offset - offset })
 	if found {
+		if f.More == (end == d.end) {
+			return i, impossible // a copy but for what it says of the end
+		}
 		p := &d.parts[i]
 		n := min(p.n, len(f.Data))
 		if p.length == length && bytes.Equal(d.data[p.from:p.from+n], f.Data[:n]) {

@@ -30,6 +30,9 @@ func TestImpossible(t *testing.T) {
 		{"over the beginning", []Fragment{{More: true, Data: ten}, {Offset: 8, More: true, Data: ten}}, Rejected},
 		{"longer", []Fragment{{More: true, Data: ten[:8]}, {More: true, Data: ten}}, Rejected},
 		{"within", []Fragment{{More: true, Data: ten}, {Offset: 8, More: true, Data: ten[:8]}}, Rejected},
+		{"the same, and the end", []Fragment{{More: true, Data: ten}, {Data: ten}}, Rejected},
+		{"the same, and not the end", []Fragment{{Offset: 16, Data: ten}, {Offset: 16, More: true, Data: ten}}, Rejected},
+		{"the same end", []Fragment{{Offset: 16, Data: ten}, {Offset: 16, Data: ten}}, Held},
 		{"the same", []Fragment{{More: true, Data: ten}, {More: true, Data: ten}}, Held},
 		{"the same, cut", []Fragment{{More: true, Data: ten}, {More: true, Data: ten[:3], Cut: 13}}, Held},
 	} {
