@@ -34,6 +34,9 @@ type conn struct {
 	full      bool
 	keyed     bool // both sides' next openers are there
 
+	// disordered says that the directions no longer wait for each other.
+	disordered bool
+
 	queue   []item
 	held    int
 	asked   uint64 // the store's version when it had no answer
@@ -67,6 +70,8 @@ type side struct {
 	ended  bool          // the inner conversation knows of its end
 	failed int           // records in a row
 	sent   uint32        // bytes of content so far
+	end    uint32        // the sequence number behind the last record, when known
+	known  bool
 	hand   messages
 }
 
@@ -272,13 +277,19 @@ again:
 }
 
 // progress changes with what others may wait for.
-func (c *conn) progress() (p [3]int) {
-	p[0] = int(c.early)
-	p[1] = len(c.exchanged)
-	if c.keyed {
-		p[2] = 1
+type progress struct {
+	early     early
+	exchanged int
+	keyed     bool
+	lossy     [2]bool
+	end       [2]uint32
+}
+
+func (c *conn) progress() progress {
+	return progress{
+		c.early, len(c.exchanged), c.keyed,
+		[2]bool{c.side[0].lossy, c.side[1].lossy}, [2]uint32{c.side[0].end, c.side[1].end},
 	}
-	return p
 }
 
 // takeItem takes something out of the queue.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -294,5 +295,80 @@ func TestExchanges(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What one side says is not told before what it answers, in whatever order the
+// directions were captured.
+func TestDirectionsOutOfOrder(t *testing.T) {
+	says := lines(10)
+	for _, name := range bridged {
+		c := configs()[name]
+		turns, log := talk(t, c[0], c[1], says...)
+		want := newTap(decrypt.Limits{}, log)
+		want.play(turns, 1<<20)
+		ordered := want.end()
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				tap := newTap(decrypt.Limits{}, nil)
+				tap.store.Expect()
+				var chunks []reassembly.Chunk
+				for _, turn := range turns {
+					d := direction(turn.server)
+					chunks = append(chunks, reassembly.Chunk{Dir: d, Bytes: turn.bytes, Seq: tap.seq[d], Ack: tap.seq[1-d], HasAck: true})
+					tap.seq[d] += uint32(len(turn.bytes))
+				}
+				late := rapid.IntRange(0, len(chunks)).Draw(t, "secrets before")
+				for i := 0; i < len(chunks); i++ {
+					// A chunk may be captured a few places early, but within its
+					// direction, and behind the hellos.
+					for j := i; j > 2 && chunks[j].Dir != chunks[j-1].Dir && rapid.Bool().Draw(t, "early"); j-- {
+						chunks[j], chunks[j-1] = chunks[j-1], chunks[j]
+					}
+				}
+				for i := range chunks {
+					if i == late {
+						tap.store.AddLines(log, 0)
+					}
+					tap.at.Order++
+					chunks[i].Origin = tap.at
+					tap.parser.Feed(&chunks[i])
+				}
+				tap.store.AddLines(log, 0)
+				tap.parser.End(0, 0, tap.at)
+				tap.parser.End(1, 0, tap.at)
+				tap.Shard.Close(tap.at)
+				if got := tap.inner.b.String(); got != ordered {
+					t.Fatalf("got\n%swant\n%s%+v", got, ordered, tap.Stats())
+				}
+			})
+		})
+	}
+}
+
+// A side whose packets are missing from somewhere on is not waited for: the other
+// one is told all the same.
+func TestOneSideStops(t *testing.T) {
+	says := lines(10)
+	for _, name := range bridged {
+		c := configs()[name]
+		turns, log := talk(t, c[0], c[1], says...)
+		for _, ticks := range []bool{false, true} {
+			tap := newTap(decrypt.Limits{}, log)
+			for i, turn := range turns {
+				if i > len(turns)/2 && !turn.server {
+					tap.seq[0] += uint32(len(turn.bytes)) // nobody tells
+					continue
+				}
+				tap.feed(turn.server, turn.bytes, false)
+				if ticks {
+					tap.later(time.Second)
+				}
+			}
+			text := tap.end()
+			if got := content(text)[1]; got != "re: "+strings.Join(says, "re: ") || tap.Stats().Held != 0 {
+				t.Errorf("%s, ticks %v: %q\n%+v", name, ticks, text, tap.Stats())
+			}
+		}
 	}
 }

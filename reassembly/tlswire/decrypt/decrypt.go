@@ -15,6 +15,10 @@
 // the connection that has waited longest makes room. The store is asked again
 // when it has news, with the next record or the next Tick.
 //
+// A record also waits, for a second at most, where its sender had received what
+// was not captured yet of the other direction: content has no acknowledgement
+// numbers by which http1 could put this right.
+//
 // # Damage
 //
 // After a gap the next record is tried with the sequence numbers that follow,
@@ -44,6 +48,10 @@ const (
 	Bridge     = 64
 	mostFailed = 16
 )
+
+// disorder is how long one direction waits for the other that was captured
+// late, in packet time. After that it never does.
+const disorder = time.Second
 
 // Limits bounds what a Shard keeps. A zero field takes its default.
 type Limits struct {
@@ -140,6 +148,10 @@ func (s *Shard) Tick(at reassembly.Origin) {
 			continue
 		}
 		c.retry(at)
+		if len(c.queue) > 0 && !c.waiting && at.Time.Sub(c.queue[0].at.Time) > disorder {
+			c.disordered = true
+			c.retry(at)
+		}
 		if len(c.queue) > 0 && at.Time.Sub(c.queue[0].at.Time) > s.limits.Wait {
 			s.stats.Late++
 			c.giveUp(&s.stats.Secretless, at)
@@ -152,6 +164,10 @@ func (s *Shard) Tick(at reassembly.Origin) {
 func (s *Shard) Close(at reassembly.Origin) {
 	for _, c := range s.waiting {
 		if len(c.queue) > 0 {
+			c.retry(at)
+		}
+		if len(c.queue) > 0 {
+			c.disordered = true
 			c.retry(at)
 		}
 		if len(c.queue) > 0 {

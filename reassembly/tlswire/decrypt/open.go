@@ -12,6 +12,29 @@ import (
 // take takes a record in. Where it does not it changes nothing that matters.
 // handshake is what an encrypted record holds of that type, in buf.
 func (c *conn) take(r *tlswire.Record, buf []byte) (v verdict, handshake []byte) {
+	if c.hasty(r) {
+		return noPeer, nil
+	}
+	v, handshake = c.takeNow(r, buf)
+	if v == taken {
+		s := &c.side[r.Dir]
+		s.end, s.known = r.Seq+record.HeaderLength+uint32(r.Header[3])<<8+uint32(r.Header[4]), true
+		if peer := &c.side[r.Dir.Reverse()]; !peer.known && r.HasAck {
+			peer.end, peer.known = r.Ack, true // where it will begin
+		}
+	}
+	return v, handshake
+}
+
+// hasty reports whether a record was captured before others that its sender had
+// already: the two directions need not come in their order. Content has no
+// acknowledgement numbers by which it could be put right later.
+func (c *conn) hasty(r *tlswire.Record) bool {
+	peer := &c.side[r.Dir.Reverse()]
+	return r.HasAck && peer.known && !peer.lossy && !peer.ended && !c.disordered && int32(r.Ack-peer.end) > 0
+}
+
+func (c *conn) takeNow(r *tlswire.Record, buf []byte) (v verdict, handshake []byte) {
 	s := &c.side[r.Dir]
 	if r.Gap > 0 {
 		s.lose()
@@ -19,6 +42,8 @@ func (c *conn) take(r *tlswire.Record, buf []byte) (v verdict, handshake []byte)
 	switch {
 	case s.broken:
 		c.tellGap(r.Dir, r.Origin)
+	case !c.hello.Client && c.hello.Server && !c.side[r.Dir.Reverse()].lossy && !c.disordered:
+		return noPeer, nil // the server's hello was captured first
 	case !c.hello.Client:
 		// Without a client's random nothing can be found.
 		if r.Type != record.Handshake || s.lossy {
