@@ -90,29 +90,34 @@ func LikePlain(b []byte) identify.Confidence {
 			answer = identify.Unsure
 		}
 	}
+	return max(answer, likeLDAP(b), likeMySQL(b))
+}
+
+// likeLDAP looks for an ExtendedRequest that asks for TLS, in a message of a
+// length below 128.
+func likeLDAP(b []byte) identify.Confidence {
 	switch {
-	case b[0] == 0x30 && len(b) < 9: // a message of LDAP, begun
-		if len(b) < 2 || b[1] < 0x80 && (len(b) < 6 || b[5] == 0x77) {
-			return max(answer, identify.Unsure)
-		}
-	case b[0] == 0x30 && b[1] < 0x80 && b[5] == 0x77: // an ExtendedRequest
-		if bytes.Contains(b, []byte(ldapStartTLS)) {
-			return identify.Certain
-		}
-		if len(b) < 2+int(b[1]) {
-			return identify.Unsure
-		}
-	case len(b) > 4 && b[0] >= 40 && b[1] == 0 && b[2] == 0 && b[3] == 0 && b[4] == mysqlGreeting:
-		if len(b) == 5 {
-			return identify.Unsure
-		}
-		if '0' <= b[5] && b[5] <= '9' {
-			return identify.Certain
-		}
-	case b[0] >= 40 && bytes.Equal(b[1:], []byte{0, 0, 0, mysqlGreeting}[:min(len(b)-1, 4)]):
+	case b[0] != 0x30, len(b) > 1 && b[1] >= 0x80, len(b) > 5 && b[5] != 0x77:
+		return identify.NotMine
+	case len(b) < 2 || len(b) < 2+int(b[1]):
 		return identify.Unsure
+	case !bytes.Contains(b[:2+int(b[1])], []byte(ldapStartTLS)):
+		return identify.NotMine
 	}
-	return answer
+	return identify.Certain
+}
+
+// likeMySQL looks for a server's greeting: its length, number 0, the protocol's
+// version, then the server's version as text.
+func likeMySQL(b []byte) identify.Confidence {
+	fixed := []byte{0, 0, 0, mysqlGreeting}
+	switch {
+	case b[0] < 40, !bytes.Equal(b[1:min(len(b), 5)], fixed[:min(len(b)-1, 4)]), len(b) > 5 && (b[5] < '0' || b[5] > '9'):
+		return identify.NotMine
+	case len(b) > 5:
+		return identify.Certain
+	}
+	return identify.Unsure
 }
 
 // plain watches a connection until it goes on in TLS.
