@@ -52,10 +52,11 @@ type handshake struct {
 
 // truth is what tshark saw.
 type truth struct {
-	requests  []answered
-	responses int // those that tshark does not pair included
-	clients   []clientHello
-	servers   []serverHello
+	requests []answered
+	clients  []clientHello
+	servers  []serverHello
+	// Messages in TLS, those that tshark does not pair included.
+	openedRequests, openedResponses int
 }
 
 // compare counts what of the truth is there, each thing once, and tells what is
@@ -154,8 +155,8 @@ func (s *score) decrypted(t *truth, exchanges []rebuilt) {
 			responses++
 		}
 	}
-	s[opened].of += len(t.requests) + t.responses
-	s[opened].found += min(requests, len(t.requests)) + min(responses, t.responses)
+	s[opened].of += t.openedRequests + t.openedResponses
+	s[opened].found += min(requests, t.openedRequests) + min(responses, t.openedResponses)
 }
 
 // readTruth reads what tshark saw in a capture.
@@ -168,13 +169,15 @@ func readTruth(path string) (t truth, err error) {
 		Method, Host, URI string
 		Status            int
 		ByOrder           int `json:"status_by_order"`
+		TCP               int `json:"stream"`
 		Stream            int `json:"h2_stream"`
 	}
 	var file struct {
-		Requests  []message         `json:"http1_requests"`
-		Responses []json.RawMessage `json:"http1_responses"`
-		Streams   []message         `json:"http2"`
+		Requests  []message `json:"http1_requests"`
+		Responses []message `json:"http1_responses"`
+		Streams   []message `json:"http2"`
 		TLS       []struct {
+			TCP                             int `json:"stream"`
 			Type, Version, SNI, JA3, Cipher string
 		}
 	}
@@ -184,12 +187,22 @@ func readTruth(path string) (t truth, err error) {
 	add := func(r *message, http2 bool) {
 		t.requests = append(t.requests, answered{request{http2, r.Method, strings.ToLower(r.Host), pathOf(r.Method, r.URI)}, r.Status})
 	}
-	upgraded := 0 // statuses of responses on stream 1 to requests in HTTP/1
-	t.responses = len(file.Responses)
-	for _, r := range file.Streams {
-		if r.Status != 0 {
-			t.responses++
+	encrypted := map[int]bool{}
+	for _, h := range file.TLS {
+		encrypted[h.TCP] = true
+	}
+	for _, r := range slices.Concat(file.Requests, file.Streams) {
+		if encrypted[r.TCP] && r.Method != "" {
+			t.openedRequests++
 		}
+	}
+	for _, r := range slices.Concat(file.Responses, file.Streams) {
+		if encrypted[r.TCP] && r.Status != 0 {
+			t.openedResponses++
+		}
+	}
+	upgraded := 0 // statuses of responses on stream 1 to requests in HTTP/1
+	for _, r := range file.Streams {
 		if r.Method != "" {
 			add(&r, true)
 		} else if r.Stream == 1 {

@@ -70,7 +70,7 @@ func TestCompare(t *testing.T) {
 
 func TestDecrypted(t *testing.T) {
 	var s score
-	s.decrypted(&truth{requests: []answered{get("/a", 200), get("/b", 0)}, responses: 1}, []rebuilt{
+	s.decrypted(&truth{openedRequests: 2, openedResponses: 1}, []rebuilt{
 		{answered: get("/a", 200)},
 		{answered: get("/x", 404), decrypted: true},
 		{answered: answered{status: 500}, decrypted: true},
@@ -115,26 +115,26 @@ func TestReadTruth(t *testing.T) {
 	dir := folder{t.TempDir(), t}
 	path := dir.write("x.json", `{
 		"http1_requests": [
-			{"method":"GET","host":"H","uri":"/a?b","status":200},
+			{"stream":4,"method":"GET","host":"H","uri":"/a?b","status":200},
 			{"method":"GET","host":"H","uri":"http://h/b","status":null,"status_by_order":404},
 			{"method":"GET","host":"H","uri":"/up","status":101}
 		],
-		"http1_responses": [{"status":200},{"status":404},{"status":101}],
+		"http1_responses": [{"stream":4,"status":200},{"status":404},{"status":101}],
 		"http2": [
-			{"h2_stream":1,"method":null,"status":204,"orphan_response":true},
-			{"h2_stream":3,"method":"GET","host":"h","uri":"/c","status":null}
+			{"stream":4,"h2_stream":1,"method":null,"status":204,"orphan_response":true},
+			{"stream":4,"h2_stream":3,"method":"GET","host":"h","uri":"/c","status":null}
 		],
 		"tls": [
-			{"type":"client_hello","version":"TLS1.0","sni":null,"ja3":"f"},
-			{"type":"server_hello","version":"TLS1.3d28","cipher":"0x1301"},
-			{"type":"server_hello","version":"SSLv3","cipher":"0x0005"}
+			{"stream":4,"type":"client_hello","version":"TLS1.0","sni":null,"ja3":"f"},
+			{"stream":4,"type":"server_hello","version":"TLS1.3d28","cipher":"0x1301"},
+			{"stream":4,"type":"server_hello","version":"SSLv3","cipher":"0x0005"}
 		]}`)
 	got, err := readTruth(path)
 	want := truth{
-		requests:  []answered{h2("/c", 0), get("/a", 200), get("/b", 404), h2("/up", 204)},
-		responses: 4,
-		clients:   []clientHello{{"", "f"}},
-		servers:   []serverHello{{"TLS 1.3 draft 28", "TLS_AES_128_GCM_SHA256"}, {"SSL 3.0", "TLS_RSA_WITH_RC4_128_SHA"}},
+		requests:       []answered{h2("/c", 0), get("/a", 200), get("/b", 404), h2("/up", 204)},
+		clients:        []clientHello{{"", "f"}},
+		servers:        []serverHello{{"TLS 1.3 draft 28", "TLS_AES_128_GCM_SHA256"}, {"SSL 3.0", "TLS_RSA_WITH_RC4_128_SHA"}},
+		openedRequests: 2, openedResponses: 2,
 	}
 	if d := cmp.Diff(want, got, same); d != "" || err != nil {
 		t.Errorf("%v\n%s", err, d)

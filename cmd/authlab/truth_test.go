@@ -100,8 +100,8 @@ func TestCompareAll(t *testing.T) {
 	dir.write("inventory.tsv", "path\ttags\tlinktypes\nfiles/a/x.pcap\thttp1,gre,tls-decrypts-http\tEN10MB\nfiles/a/y.pcap\tfuzzed\tEN10MB\n")
 	dir.write("files/a/x.pcap.keys", "")
 	dir.write("truth/a/x.pcap.json", `{
-		"http1_requests":[{"method":"GET","host":"H","uri":"/?q","status":null,"status_by_order":200}],
-		"tls":[{"type":"client_hello","sni":"s","ja3":"f"}]}`)
+		"http1_requests":[{"stream":1,"method":"GET","host":"H","uri":"/?q","status":null,"status_by_order":200}],
+		"tls":[{"stream":1,"type":"client_hello","sni":"s","ja3":"f"}]}`)
 	good := `#!/bin/sh
 case "$*" in
 *y.pcap) ;;
