@@ -46,6 +46,20 @@ func TestExchanges(t *testing.T) {
 	})
 }
 
+// The size of a header table is what the other side allows, and acknowledges.
+func TestTableSizes(t *testing.T) {
+	const ask = ">1 GET /a x=1 ."
+	again := []string{">3 GET /a x=1 .", "<3 200 ."}
+	play(t, true, []playCase{
+		{"none, announced and kept", slices.Concat(talked(ask, "<1 200 .", "<table 0", ">ack", ">size 0"), again), []string{"GET /a x=1 -> 200", "GET /a x=1 -> 200"}},
+		{"none, before it is acknowledged", slices.Concat(talked(ask, "<1 200 .", "<table 0"), again, []string{">ack"}), []string{"GET /a x=1 -> 200", "GET /a x=1 -> 200"}},
+		{"none, and not kept", slices.Concat(talked(ask, "<1 200 .", "<table 0", ">ack"), again), []string{"GET /a x=1 -> 200", "- -> 200 [unpaired]"}},
+		{"more, at once", slices.Concat(talked("<table 8192", ">size 8192", ask, "<1 200 .", ">ack"), again), []string{"GET /a x=1 -> 200", "GET /a x=1 -> 200"}},
+		{"more than is allowed", slices.Concat(talked(">size 8192", ask, "<1 200 ."), again), []string{"- -> 200 [unpaired]", "GET  -> 200 [gap]"}},
+		{"acknowledged before it is seen", slices.Concat(talked(">ack", "<table 8192", ">size 8192", ask, "<1 200 ."), again), []string{"GET /a x=1 -> 200", "GET /a x=1 -> 200"}},
+	})
+}
+
 // What is against the protocol is read all the same, and marked.
 func TestMalformed(t *testing.T) {
 	play(t, true, []playCase{

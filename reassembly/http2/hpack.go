@@ -104,6 +104,10 @@ func (t *table) resize(n, limit uint32, p *content.Pool) {
 // acknowledged, of the table's size.
 func (t *table) allow(n uint32) {
 	t.allowed = n
+	if t.partial { // max may be more than the sender uses
+		t.max = min(t.max, n)
+		return
+	}
 	t.shrunk = t.max > n
 }
 

@@ -44,6 +44,11 @@ func (p *conn) settings(h *half, d reassembly.Direction, f frame, b []byte, whol
 		p.missSettings(d)
 	default:
 		h.waiting = append(h.waiting, n)
+		// More may be used at once: who announces it is ready for it.
+		if o := &p.half[d.Reverse()]; n != unchanged && n > firstTable && o.state != over {
+			t := p.tableOf(o)
+			t.allowed = max(t.allowed, n)
+		}
 	}
 }
 
