@@ -262,6 +262,9 @@ func (t *Token) Use() Use {
 func (t *Token) AccessType() bool { return t.Typ != "" && t.mediaType() == "at+jwt" }
 
 func (t *Token) mediaType() string { // RFC 7515, section 4.1.9
+	if t.Typ == "JWT" { // as nearly all have it
+		return "jwt"
+	}
 	return strings.TrimPrefix(strings.ToLower(strings.TrimSpace(t.Typ)), "application/")
 }
 

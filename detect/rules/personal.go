@@ -11,8 +11,23 @@ import (
 // "" where it tells nothing. Names decide first, and values confirm them: most
 // numbers look like some number.
 func sensitivity(path, value string) (what string, severity detect.Severity) {
-	name := strings.ToLower(path[strings.LastIndexByte(path, '.')+1:])
-	plain := strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)
+	var letters [32]byte
+	n := 0
+	for _, c := range []byte(path[strings.LastIndexByte(path, '.')+1:]) {
+		switch {
+		case c == '_' || c == '-' || c == ' ':
+			continue
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		if n == len(letters) {
+			n = 0 // no name that has a meaning is so long
+			break
+		}
+		letters[n] = c
+		n++
+	}
+	plain := string(letters[:n])
 	switch {
 	case value == "" || value == "true" || value == "false" || value == "null":
 		return "", 0
@@ -27,18 +42,13 @@ func sensitivity(path, value string) (what string, severity detect.Severity) {
 	case iban(value):
 		return "IBAN", detect.Medium
 	}
-	digits := strings.Map(keepDigits, value)
 	switch kind := personalNames[plain]; kind {
-	case "national number":
-		if len(digits) >= 6 {
+	case "national number", "date of birth":
+		if len(strings.Map(keepDigits, value)) >= 6 {
 			return kind, detect.Medium
 		}
 	case "phone number":
-		if len(digits) >= 7 && len(digits) <= 15 {
-			return kind, detect.Medium
-		}
-	case "date of birth":
-		if len(digits) >= 6 {
+		if n := len(strings.Map(keepDigits, value)); n >= 7 && n <= 15 {
 			return kind, detect.Medium
 		}
 	case "name", "e-mail address":
@@ -49,8 +59,10 @@ func sensitivity(path, value string) (what string, severity detect.Severity) {
 		if strings.Contains(path, "address.") { // OpenID Connect Core 1.0, section 5.1.1
 			return "address", detect.Medium
 		}
-		if a, err := netip.ParseAddr(value); err == nil && a.Is4() && a.IsPrivate() && strings.Contains(value, ".") {
-			return "internal address", detect.Low
+		if c := value[0]; c == '1' && len(value) >= 7 && len(value) <= 15 {
+			if a, err := netip.ParseAddr(value); err == nil && a.Is4() && a.IsPrivate() {
+				return "internal address", detect.Low
+			}
 		}
 	default:
 		return kind, detect.Medium
@@ -109,11 +121,13 @@ func cardNumber(name, s string) bool {
 	if len(s) < 13 || len(s) > 23 {
 		return false
 	}
+	grouped := len(s) <= 19 && s[0] >= '3' && s[0] <= '6' && (s[4] == ' ' || s[4] == '-') && s[4] == s[9] && s[9] == s[min(14, len(s)-1)]
+	named := strings.Contains(name, "card") || name == "pan" || strings.HasPrefix(name, "ccn") || name == "cc"
+	if !grouped && !named || strings.Trim(s, "0123456789 -") != "" {
+		return false
+	}
 	digits := strings.Map(keepDigits, s)
-	groups := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '-' })
-	grouped := len(groups) == 4 && len(groups[0]) == 4 && len(groups[1]) == 4 && len(groups[2]) == 4 && len(s) <= 19 && s[0] >= '3' && s[0] <= '6'
-	named := strings.Contains(name, "card") || name == "pan" || strings.HasPrefix(name, "ccn") || name == "cc" || name == "creditcard"
-	if !grouped && !named || len(digits) < 13 || len(digits) > 19 || strings.Trim(s, "0123456789 -") != "" {
+	if len(digits) < 13 || len(digits) > 19 {
 		return false
 	}
 	sum := 0 // ISO/IEC 7812-1, annex B
@@ -132,6 +146,9 @@ func cardNumber(name, s string) bool {
 // iban reports an account number by its check digits (ISO 13616).
 func iban(s string) bool {
 	if len(s) < 15 || len(s) > 42 {
+		return false
+	}
+	if s[0] < 'A' || s[0] > 'Z' || s[1] < 'A' || s[1] > 'Z' || s[2] < '0' || s[2] > '9' {
 		return false
 	}
 	s = strings.ReplaceAll(s, " ", "")
