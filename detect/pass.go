@@ -261,3 +261,14 @@ func (p *Pass) TrustedPeer() bool {
 	}
 	return within(trusted, peer)
 }
+
+// Account is what the request sets of an account, nil where nothing.
+func (p *Pass) Account() *credential.Account { return p.ins.Found.Account }
+
+// Attempts is how many passwords or codes the request tries at once, 0 where it
+// is no batch.
+func (p *Pass) Attempts() int { return p.ins.Found.Attempts }
+
+// Echoes name values of the answer that may be one-time codes. They are of the
+// kind of a presented code's ID.
+func (p *Pass) Echoes() []credential.ID { return p.ins.Found.Echoes }

@@ -241,6 +241,9 @@ type Login struct {
 	// product it is known from.
 	Default bool
 	Which   string
+	// Common marks a password that is among the ten thousand that people take
+	// most.
+	Common bool
 }
 
 // Found is what one exchange holds.
@@ -251,4 +254,11 @@ type Found struct {
 	Request, Response []Credential
 	// Login is set when the request is a login attempt.
 	Login *Login
+	// Account is set when the request sets a password.
+	Account *Account
+	// Attempts is how many passwords or codes the request tries at once, 0
+	// where it is no batch.
+	Attempts int
+	// Echoes name values of the response that may be one-time codes.
+	Echoes []ID
 }

@@ -65,6 +65,8 @@ type Finder struct {
 	spare    Credential // takes what is too much
 	response bool
 	login    loginFields
+	graphQL  bool // the request holds a GraphQL document
+	echoes   []ID
 	json     jsonPath
 }
 
@@ -95,6 +97,8 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.target(x)
 		f.body(&x.Request)
 		found.Login = f.loginOf(x)
+		found.Account = f.accountOf(x)
+		found.Attempts = f.attempts(x)
 		found.Request = f.take()
 		if found.Login != nil {
 			f.stats.Logins++
@@ -109,6 +113,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 			f.list[n].Alone = oneWord(x.Response.Body.Bytes)
 		}
 		found.Response = f.take()
+		found.Echoes = slices.Clone(f.echoes)
 	}
 	return found
 }
@@ -135,6 +140,7 @@ func (f *Finder) readable(m *exchange.Message) bool {
 func (f *Finder) begin(response bool) {
 	clear(f.list)
 	f.list, f.response, f.login = f.list[:0], response, loginFields{}
+	f.graphQL, f.echoes = false, f.echoes[:0]
 }
 
 func (f *Finder) take() []Credential {
@@ -219,6 +225,9 @@ func (f *Finder) named(p Place, fd field, value string) {
 	case fieldSession:
 		loose = p.Part != InHeader && p.Part != InCookie
 	case fieldPassword, fieldNewPassword, fieldCode, fieldSecret:
+		if f.response && fd == fieldCode {
+			f.echo(fd, value)
+		}
 		if f.response || fd == fieldCode && len(value) > 256 {
 			return
 		}

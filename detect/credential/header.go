@@ -104,7 +104,7 @@ func (f *Finder) headerLine(h *exchange.Field) {
 		return
 	}
 	switch fd := fieldOf(h.Name); fd {
-	case noField, fieldUser, fieldAccount, fieldClientID, fieldGrant, fieldVerifier, fieldCodeWeak:
+	case noField, fieldUser, fieldAccount, fieldClientID, fieldGrant, fieldVerifier, fieldQuery, fieldCodeWeak:
 		// A JWT may stand anywhere: those of gateways have names of their own.
 		if len(h.Value) >= 32 && findJWT(h.Value) >= 0 {
 			f.embedded(headerPlace(h.Name), h.Value, false)

@@ -141,7 +141,18 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	switch fd {
 	case noField, fieldUser, fieldAccount, fieldClientID, fieldAssertion:
 		return false
-	case fieldPassword, fieldNewPassword, fieldCode, fieldCodeWeak, fieldSecret, fieldGrant, fieldVerifier:
+	case fieldCode, fieldCodeWeak:
+		if f.response {
+			return mayEcho(rest)
+		}
+		strong = true
+	case fieldQuery:
+		if f.response {
+			return false
+		}
+		i := strings.IndexAny(rest, "({")
+		return i >= 0 && i < 200 && strings.Contains(rest, "ass")
+	case fieldPassword, fieldNewPassword, fieldSecret, fieldGrant, fieldVerifier:
 		if f.response {
 			return false
 		}
@@ -165,6 +176,18 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	}
 	// Others must look like a token, which no short one does.
 	return len(rest) > 16 && (strings.IndexByte(rest[1:17], '"') < 0 || strings.IndexByte(rest[1:17], '\\') >= 0)
+}
+
+// mayEcho reports whether what follows a colon may be a one-time code.
+func mayEcho(rest string) bool {
+	for rest != "" && (rest[0] <= ' ' || rest[0] == '"') {
+		rest = rest[1:]
+	}
+	n := 0
+	for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+		n++
+	}
+	return n >= 4 && n <= 8
 }
 
 // jsonBody looks at a JSON body: at values whose key has a meaning and at those
@@ -258,6 +281,12 @@ func (f *Finder) jsonValue(fd field, v string, number, escapes bool) {
 	}
 	if escapes {
 		v = unescape(v)
+	}
+	if fd == fieldQuery {
+		if !f.response && !number {
+			f.graphqlLiterals(v)
+		}
+		return
 	}
 	if number {
 		switch fd { // a number is a credential only where people type one

@@ -16,7 +16,8 @@ type loginFields struct {
 	newPassword    bool
 	// The secrets, each with what was reported of it.
 	password, secret, code, clientSecret, refresh secretField
-	weakCode                                      string // a field named code, not reported yet
+	fresh                                         secretField // the password that is set
+	weakCode                                      string      // a field named code, not reported yet
 	weakCodePlace                                 Place
 	// auth is a login by the Authorization header, pass its password.
 	auth *Login
@@ -35,6 +36,9 @@ func (s *secretField) set() bool { return !s.id.IsZero() }
 // reports whether it did.
 func (f *Finder) loginField(p Place, fd field, value string) bool {
 	if f.response || p.Part == InHeader || p.Part == InCookie || p.Part == InFragment {
+		if fd == fieldCodeWeak && f.response && p.Part == InJSON {
+			f.echo(fd, value)
+		}
 		return fd == fieldUser || fd == fieldAccount || fd == fieldClientID || fd == fieldGrant || fd == fieldVerifier
 	}
 	l := &f.login
@@ -81,6 +85,7 @@ func (l *loginFields) took(fd field, c *Credential) {
 		set(&l.password)
 	case fieldNewPassword:
 		l.newPassword = true
+		set(&l.fresh)
 	case fieldSecret:
 		set(&l.secret)
 	case fieldCode:
@@ -124,6 +129,7 @@ func (f *Finder) loginOf(x *exchange.Exchange) *Login {
 		login.Password = f.key.id("password", l.pass)
 		if login.Form == "basic" {
 			login.Which, login.Default = defaultPair(login.Principal, l.pass)
+			login.Common = common(l.pass)
 		}
 	}
 	login.PrincipalID = f.key.principal(login.Principal)
@@ -183,6 +189,7 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 	login := &Login{Form: form, Principal: strings.Clone(user), PrincipalID: f.key.principal(user), Password: s.id, Place: s.place}
 	if s == &l.password {
 		login.Which, login.Default = defaultPair(user, s.value)
+		login.Common = common(s.value)
 	}
 	return login
 }
@@ -223,6 +230,7 @@ func (f *Finder) grantLogin() *Login {
 		login.Principal, s = l.user, &l.password
 		if l.password.set() {
 			login.Which, login.Default = defaultPair(l.user, l.password.value)
+			login.Common = common(l.password.value)
 		}
 	case "client_credentials":
 		login.Principal, s = l.clientID, &l.clientSecret

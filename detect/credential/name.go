@@ -12,6 +12,7 @@ const (
 	fieldClientID            // OAuth client_id
 	fieldGrant               // OAuth grant_type
 	fieldVerifier            // the code_verifier of PKCE
+	fieldQuery               // a GraphQL document
 	fieldPassword            // a password that proves an identity
 	fieldNewPassword         // one that is being set: no login
 	fieldSecret              // "secret": a password beside an identifier, else a key
@@ -40,6 +41,7 @@ var fieldNames = map[field]string{
 	fieldClientID: `clientid`,
 	fieldGrant:    `granttype`,
 	fieldVerifier: `codeverifier`,
+	fieldQuery:    `query`,
 	fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
 			loginpass passwort kennwort motdepasse senha contrasena currentpassword oldpassword`,
 	fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
@@ -201,7 +203,7 @@ var jwtLetters = lastLetters("jwt")
 // secret reports whether the values of such a field are, or may be, credentials
 // or say what a login is.
 func (f field) secret() bool {
-	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization
+	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization || f == fieldQuery || f == fieldCodeWeak
 }
 
 // nameByte gives a letter in lower case; 0 for separators, 1 for what divides

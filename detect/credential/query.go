@@ -170,7 +170,7 @@ func (f *Finder) query(p Place, s string) {
 			if p.Part == InQuery {
 				f.loginField(p.orName(name), fd, unpercent(value, true))
 			}
-		case fieldGrant, fieldVerifier:
+		case fieldGrant, fieldVerifier, fieldQuery:
 		default:
 			f.parameterValue(p.orName(name), fd, value)
 		}

@@ -26,7 +26,7 @@ What checks and what serves do not read the request alike: a proxy compares the 
 The answer must have the kind of content that good credentials get from the resource that was refused; where that is not known, only a spelling that no program makes by itself is reported, as likely. A login or a new credential in between, answers to HEAD and OPTIONS, and the second step of a challenge are none. Frameworks that answer every path with the same page are told by that page.
 
 Let one place normalise the path and refuse what is ambiguous, check where the resource is served, and strip headers such as X-Original-URL at the edge.`,
-	Severity: detect.Critical, Confidence: detect.Firm,
+	Severity: detect.Critical, Attempt: true, Confidence: detect.Firm,
 	CWE: []int{288, 289, 863, 650}, OWASP: []string{"API2:2023"},
 	Needs: detect.EveryExchange,
 	Options: []detect.Option{
