@@ -1,11 +1,13 @@
 package tlswire_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,8 +113,41 @@ func hellos(h *exchange.Handshake) (list []string) {
 	return list
 }
 
+// The same captures, of TLS and of other things, with packets lost and bytes
+// changed: nothing panics, and nothing is held at the end.
+func TestCapturesDamaged(t *testing.T) {
+	files, _ := filepath.Glob(captures + "/files/*/*")
+	if len(files) == 0 {
+		t.Skip("no captures beside the checkout")
+	}
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Size() > 1<<20 || strings.HasSuffix(file, ".keys") || strings.HasSuffix(file, ".pem") {
+			continue
+		}
+		for seed := range seeds {
+			r := rand.New(rand.NewPCG(seed, 1))
+			rebuilt(t, file, func(b []byte) bool {
+				if r.IntN(20) == 0 {
+					return false
+				}
+				for range len(b) / 100 {
+					b[r.IntN(len(b))] = byte(r.Uint32())
+				}
+				return true
+			})
+		}
+	}
+}
+
 // handshakes gives those of a capture.
-func handshakes(t *testing.T, path string) (list []*exchange.Handshake) {
+func handshakes(t *testing.T, path string) []*exchange.Handshake { return rebuilt(t, path, nil) }
+
+// rebuilt gives them after damage, which may change a packet, or drop it.
+func rebuilt(t *testing.T, path string, damage func([]byte) bool) (list []*exchange.Handshake) {
 	source, err := pcapfile.Open([]string{path}, pcapfile.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +170,12 @@ func handshakes(t *testing.T, path string) (list []*exchange.Handshake) {
 		}
 		if err != nil {
 			continue
+		}
+		if damage != nil && len(p.Data) > 0 {
+			p.Data = bytes.Clone(p.Data)
+			if !damage(p.Data) {
+				continue
+			}
 		}
 		at.Order++
 		at.Time = p.Time
