@@ -98,7 +98,7 @@ func engines(scenario func(*testing.T, Options)) func(*testing.T) {
 
 // inNamespace runs the scenarios of that name in a namespace of their own.
 func inNamespace(name string) ([]byte, error) {
-	return namespaced("-test.run=^TestLive$/"+name, "-test.timeout=120s", "-test.count=1", "-test.v").CombinedOutput()
+	return namespaced("-test.run=^TestLive$/"+name, "-test.timeout=300s", "-test.count=1", "-test.v").CombinedOutput()
 }
 
 // namespaced is the test program in a namespace of its own.
