@@ -174,6 +174,9 @@ func (l *Ledger) Owns(issuer, host string, id ID, now capture.Time) (owns bool) 
 // eachOf calls f with the keys that an issuer, its host for keys and the host of
 // its token publish.
 func (l *Ledger) eachOf(issuer, host string, now capture.Time, f func(*Key)) {
+	if l.hosts.Len() == 0 {
+		return
+	}
 	keys := ""
 	if issuer != "" {
 		if i := l.issuers.Get(issuerKey(issuer, ""), now); i != nil {
