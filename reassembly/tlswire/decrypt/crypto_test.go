@@ -55,6 +55,9 @@ func TestSuites(t *testing.T) {
 				if s := tap.Stats(); s.Decrypted != 1 || s.Connections != 1 || s.Unopened != 0 || s.Held != 0 || s.Failed+s.Secretless+s.Damaged+s.Unsupported != 0 {
 					t.Fatalf("%+v", s)
 				}
+				if h := tap.handshakes; len(h) != 1 || len(h[0].Certificates) != 1 {
+					t.Fatalf("the certificate is not seen: %+v", h)
+				}
 			}
 		})
 	}
