@@ -49,7 +49,7 @@ func opened(l tlswire.Limits) (*keep, *recorder) {
 // Every record comes whole, with what the hellos said before it, however the
 // streams are cut.
 func TestOpener(t *testing.T) {
-	for i := range meetings {
+	for _, i := range []int{0, 1, 3, 5} { // TLS 1.3 and 1.2, HelloRetryRequest, a session resumed
 		m := &meetings[i]
 		t.Run(m.name, func(t *testing.T) {
 			turns := m.hold(t)
