@@ -47,6 +47,7 @@ func fuzzSegment(b []byte, s *reassembly.Segment) (tick bool, after time.Duratio
 	// the second one stands at the wrap.
 	i := b[0] >> 1 & 1
 	s.Key.SetEnds(0, uint64(i), 0, 2, 1, 2)
+	s.Key.Net = reassembly.Network{VLAN: [2]uint16{uint16(b[5] >> 5)}, ID: uint32(b[1] >> 6)}
 	s.Dir = reassembly.Direction(b[0] & 1)
 	s.Flags = b[1] & 0x3f
 	base := [2]uint32{1000, 0xfffffff0}[i]
@@ -69,6 +70,10 @@ func FuzzAssembler(f *testing.F) {
 		0, 24, 20, 11, 9, 1, 1, 1, 0, 24, 11, 11, 9, 0, 1, 1, 1, 24, 11, 29, 70, 0, 1, 1, 0xa0, 17, 40, 17, 0, 0, 1, 1,
 	})
 	f.Add([]byte{2, 24, 0, 0, 63, 0, 1, 1, 2, 24, 20, 0, 63, 1, 1, 1, 0xe3, 24, 0, 63, 63, 0, 1, 1, 3, 20, 63, 0, 0, 0, 1, 1})
+	f.Add([]byte{ // two SYNs, their answers, and data, in two VLANs
+		0, 2, 10, 0, 0, 0, 1, 1, 0, 2, 10, 0, 0, 0x20, 1, 1, 1, 18, 10, 11, 0, 0, 1, 1, 1, 18, 10, 11, 0, 0x20, 1, 1,
+		0, 24, 11, 11, 9, 0x20, 1, 1, 0, 24, 11, 11, 9, 0, 1, 1, 1, 24, 11, 20, 9, 0x40, 1, 1,
+	})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var total uint64
 		l := reassembly.Limits{Flows: 1, StreamBytes: 2000, TotalBytes: 20_000}
@@ -98,6 +103,12 @@ func FuzzAssembler(f *testing.F) {
 		st := a.Stats()
 		if st.Known != 0 || st.Buffered != 0 || st.Kept != 0 {
 			t.Fatalf("left over: %+v", st)
+		}
+		for _, n := range st.Ended {
+			st.Conversations -= n
+		}
+		if st.Conversations != 0 {
+			t.Fatalf("%d conversations began and did not end: %+v", int64(st.Conversations), st)
 		}
 		if st.Delivered+st.Gap != total {
 			t.Fatalf("%d bytes handed on, counted %+v", total, st)
