@@ -30,7 +30,8 @@
 // met (Stats says so). Memory is bounded by Limits; an idle conversation costs
 // about 140 bytes and what its parser holds, a segment in order no allocation.
 //
-// The same conversation mirrored in two networks is one: see twin.
+// A conversation that was mirrored in two networks, or whose directions came in
+// different ones, is one. Its sequence numbers prove that, never its addresses.
 //
 // It does not verify checksums, and does not know what a receiver's own rules
 // for overlapping data are.
