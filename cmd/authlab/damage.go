@@ -66,8 +66,9 @@ func damageAll(w io.Writer, folder, program string, seeds int) error {
 		worst    string
 		failures []string
 	)
-	replay := func(what string, captures []string) bool {
-		run, err := call(program, append([]string{"replay", "--store", "none", "--key-file", key}, captures...)...)
+	replay := func(what string, l *listed, captures ...string) bool {
+		args := append([]string{"replay", "--store", "none", "--key-file", key}, l.keys(folder)...)
+		run, err := call(program, append(args, captures...)...)
 		runs++
 		if run.memory > memory {
 			memory, worst = run.memory, what
@@ -79,7 +80,7 @@ func damageAll(w io.Writer, folder, program string, seeds int) error {
 	}
 	for i := range files {
 		l := &files[i]
-		replay(l.name, []string{l.path(folder)})
+		replay(l.name, l, l.path(folder))
 		for _, v := range variants {
 			for seed := range seeds {
 				what := fmt.Sprintf("%s, %s, seed %d", l.name, v.name, seed)
@@ -91,7 +92,7 @@ func damageAll(w io.Writer, folder, program string, seeds int) error {
 				if err != nil {
 					return fmt.Errorf("%s: %w", what, err)
 				}
-				if len(copies) == 0 || replay(what, copies) {
+				if len(copies) == 0 || replay(what, l, copies...) {
 					if err := os.RemoveAll(place); err != nil {
 						return err
 					}

@@ -19,6 +19,17 @@ type listed struct {
 // path gives where the capture is.
 func (l *listed) path(folder string) string { return filepath.Join(folder, l.name) }
 
+// keys gives the flags for the keys that lie beside the capture.
+func (l *listed) keys(folder string) (flags []string) {
+	for _, key := range [...]struct{ suffix, flag string }{{".keys", "--tls-keylog"}, {".rsa.pem", "--tls-key"}} {
+		file := l.path(folder) + key.suffix
+		if _, err := os.Stat(file); err == nil {
+			flags = append(flags, key.flag, file)
+		}
+	}
+	return flags
+}
+
 func (l *listed) has(tag string) bool { return slices.Contains(l.tags, tag) }
 
 // readInventory reads the list of a folder's captures: columns path and tags,

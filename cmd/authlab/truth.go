@@ -245,12 +245,7 @@ func compareFile(folder string, l *listed, program string) (s score, missing []s
 	if err != nil {
 		return s, nil, err
 	}
-	args := []string{"exchanges"}
-	for _, key := range []struct{ suffix, flag string }{{".keys", "--tls-keylog"}, {".rsa.pem", "--tls-key"}} {
-		if file := l.path(folder) + key.suffix; exists(file) {
-			args = append(args, key.flag, file)
-		}
-	}
+	args := append([]string{"exchanges"}, l.keys(folder)...)
 	run, err := call(program, append(args, l.path(folder))...)
 	if err != nil {
 		return s, nil, err
@@ -271,9 +266,4 @@ func compareFile(folder string, l *listed, program string) (s score, missing []s
 		s.decrypted(&truth, exchanges)
 	}
 	return s, missing, nil
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
 }
