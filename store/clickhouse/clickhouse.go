@@ -212,15 +212,18 @@ func (s *Store) Write(ctx context.Context, b *store.Block) error {
 	if token == "" {
 		token = rand.Text()
 	}
-	for _, err := range []error{
-		write(ctx, s, token, "findings", columns, b.Findings, findingValues),
-		write(ctx, s, token, "occurrences", occurrenceColumns, b.Occurrences, occurrenceValues),
-		write(ctx, s, token, "auth_events", authEventColumns, b.AuthEvents, authEventValues),
-		write(ctx, s, token, "sensors", heartbeatColumns, b.Heartbeats, heartbeatValues),
-	} {
-		if err != nil {
-			return err
-		}
+	err := write(ctx, s, token, "findings", columns, b.Findings, findingValues)
+	if err == nil {
+		err = write(ctx, s, token, "occurrences", occurrenceColumns, b.Occurrences, occurrenceValues)
+	}
+	if err == nil {
+		err = write(ctx, s, token, "auth_events", authEventColumns, b.AuthEvents, authEventValues)
+	}
+	if err == nil {
+		err = write(ctx, s, token, "sensors", heartbeatColumns, b.Heartbeats, heartbeatValues)
+	}
+	if err != nil {
+		return err
 	}
 	s.blocks.Add(1)
 	s.rows.Add(uint64(b.Len()))

@@ -204,15 +204,18 @@ func (s *Store) write(ctx context.Context, b *store.Block) error {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	for _, err := range []error{
-		writeTo(ctx, tx, upsertFinding, b.Findings, findingValues),
-		writeTo(ctx, tx, upsertOccurrence, b.Occurrences, occurrenceValues),
-		writeTo(ctx, tx, upsertAuthEvent, b.AuthEvents, authEventValues),
-		writeTo(ctx, tx, upsertHeartbeat, b.Heartbeats, heartbeatValues),
-	} {
-		if err != nil {
-			return err
-		}
+	err = writeTo(ctx, tx, upsertFinding, b.Findings, findingValues)
+	if err == nil {
+		err = writeTo(ctx, tx, upsertOccurrence, b.Occurrences, occurrenceValues)
+	}
+	if err == nil {
+		err = writeTo(ctx, tx, upsertAuthEvent, b.AuthEvents, authEventValues)
+	}
+	if err == nil {
+		err = writeTo(ctx, tx, upsertHeartbeat, b.Heartbeats, heartbeatValues)
+	}
+	if err != nil {
+		return err
 	}
 	return tx.Commit()
 }
