@@ -17,6 +17,8 @@ type conn struct {
 	start *reassembly.Start
 	inner reassembly.Parser // from the first content on
 	over  bool              // nothing is opened any more
+	done  [2]bool           // by direction: it has ended
+	left  bool              // it is not among those that are followed
 	// listed says that the connection is in the shard's list.
 	listed, counted, decrypted bool
 
@@ -201,7 +203,23 @@ func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 	case len(c.queue) > 0:
 		c.enqueue(item{kind: isEnd, dir: d, why: why, at: at})
 	default:
-		c.end(d, why, at)
+		c.finish(d, why, at)
+	}
+}
+
+// finish ends a direction.
+func (c *conn) finish(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
+	c.end(d, why, at)
+	if c.done[d] = true; c.done[d.Reverse()] {
+		c.leave()
+	}
+}
+
+// leave takes the connection out of those that are followed.
+func (c *conn) leave() {
+	if !c.left {
+		c.left = true
+		c.shard.stats.Followed--
 	}
 }
 
@@ -298,7 +316,7 @@ func (c *conn) takeItem(q *item, at reassembly.Origin) verdict {
 	case isGap:
 		c.gap(q.dir)
 	case isEnd:
-		c.end(q.dir, q.why, q.at)
+		c.finish(q.dir, q.why, q.at)
 	default:
 		buf := c.shard.lend()
 		defer c.shard.release(buf)
@@ -327,6 +345,7 @@ func (c *conn) stop(count *uint64) {
 	c.shard.stats.Held -= c.held
 	c.queue, c.held = nil, 0
 	c.side[0].opener, c.side[1].opener = nil, nil
+	c.leave()
 }
 
 // gap notes that bytes of a direction are missing.
@@ -344,7 +363,7 @@ func (s *side) lose() {
 	}
 }
 
-// end hands the end of a direction on.
+// end tells the inner conversation that nothing more comes of a direction.
 func (c *conn) end(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
 	if c.inner == nil || c.side[d].ended {
 		return

@@ -221,6 +221,34 @@ func TestOldestMakesRoom(t *testing.T) {
 	}
 }
 
+// Only so many connections are followed; those that end make room.
+func TestTooManyConnections(t *testing.T) {
+	c := configs()["TLS 1.3"]
+	turns, log := talk(t, c[0], c[1], "a")
+	tap := newTap(decrypt.Limits{Connections: 3}, log) // the first one
+	for range 3 {
+		tap.connect()
+		tap.play(turns, 1460)
+	}
+	if s := tap.Stats(); s.Followed != 3 || s.Crowded != 1 || s.Decrypted != 2 {
+		t.Errorf("%+v", s)
+	}
+	tap.connect()
+	tap.end()
+	if s := tap.Stats(); s.Followed != 3 || s.Crowded != 2 {
+		t.Errorf("%+v", s)
+	}
+	tap = newTap(decrypt.Limits{Connections: 3}, log)
+	for range 10 {
+		tap.play(turns, 1460)
+		tap.end()
+		tap.connect()
+	}
+	if s := tap.Stats(); s.Followed != 1 || s.Crowded != 0 || s.Decrypted != 10 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A secret counts from its packet on.
 func TestSecretOfALaterPacket(t *testing.T) {
 	c := configs()["TLS 1.3"]

@@ -27,7 +27,8 @@
 // with the first lost record; CBC of TLS 1.0 needs one more to find its IV.
 //
 // Contract: a Shard and what it makes are used by one goroutine. An opener costs
-// about 1 KiB and its ciphers; what waits is counted in Stats.Held.
+// 4 to 6 KiB, its ciphers most of it; Limits.Connections bounds how many there
+// are. What waits is counted in Stats.Held.
 //
 // What it does not do: renegotiation (the connection ends there, for us), SSL
 // 3.0, compression, drafts of TLS 1.3, DTLS.
@@ -55,6 +56,9 @@ const disorder = time.Second
 
 // Limits bounds what a Shard keeps. A zero field takes its default.
 type Limits struct {
+	// Connections is how many are followed at a time (default 20 000); others
+	// are not opened.
+	Connections int
 	// Wait is how long a record waits for its secret, in packet time (default
 	// 5 s).
 	Wait time.Duration
@@ -75,7 +79,7 @@ func (l Limits) withDefaults() Limits {
 		v *int
 		d int
 	}{
-		{&l.FlowBytes, 1 << 20}, {&l.TotalBytes, 32 << 20}, {&l.MessageBytes, 64 << 10},
+		{&l.Connections, 20_000}, {&l.FlowBytes, 1 << 20}, {&l.TotalBytes, 32 << 20}, {&l.MessageBytes, 64 << 10},
 	} {
 		if *f.v <= 0 {
 			*f.v = f.d
@@ -87,8 +91,9 @@ func (l Limits) withDefaults() Limits {
 // Stats counts what was done. A connection that is over is in one of Decrypted,
 // Secretless, Failed, Unsupported and Damaged, if anything in it was encrypted.
 type Stats struct {
-	// Connections that were looked at.
-	Connections uint64
+	// Connections that were looked at; Crowded ones were not, since there were
+	// too many.
+	Connections, Crowded uint64
 	// Decrypted ones gave content. Failed ones have a secret that opens
 	// nothing. Unsupported ones use what is not opened here, Damaged ones lost
 	// what is needed to open them, such as a hello. Renegotiated ones were
@@ -109,8 +114,8 @@ type Stats struct {
 	KeyUpdates uint64
 	// MessagesOver were longer than MessageBytes.
 	MessagesOver uint64
-	// Held bytes wait, as of now.
-	Held int
+	// Held bytes wait, and Followed connections are not over, as of now.
+	Held, Followed int
 }
 
 // Shard makes openers.
@@ -134,6 +139,11 @@ func (s *Shard) Stats() Stats { return s.stats }
 
 // Open makes the opener of a connection; it is a tlswire.Open.
 func (s *Shard) Open(start *reassembly.Start) tlswire.Opener {
+	if s.stats.Followed >= s.limits.Connections {
+		s.stats.Crowded++
+		return nil
+	}
+	s.stats.Followed++
 	return &conn{shard: s, start: start}
 }
 
