@@ -228,6 +228,7 @@ func (c *counts) findings(f *findings) {
 func (c *counts) engine(s detect.Stats) {
 	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
 	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
-	c.some(s.Deferred, "guesses at secrets left out: too many at a time")
+	c.some(s.Deferred, "guesses at secrets and checks of signatures left out: too many at a time")
 	c.some(s.Forgotten, "entries of detectors' memory made room for others")
+	c.some(s.Issuers.Evicted, "issuers, keys and their ways of signing made room for others")
 }
