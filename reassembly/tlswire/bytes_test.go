@@ -212,6 +212,11 @@ func TestLimits(t *testing.T) {
 	}
 
 	k = newKeep(tlswire.Limits{HeldBytes: 1000}, nil)
+	feed(turns, k.shard)
+	if st := k.shard.Stats(); st.Refusals != 1 || len(k.list) != 0 || st.Opaque == 0 {
+		t.Errorf("HeldBytes, a connection: %+v, %+v", st, k.list)
+	}
+	k = newKeep(tlswire.Limits{HeldBytes: 5000}, nil)
 	feed([]reassemblytest.Turn{{Text: turns[0].Text[:100]}, {Text: turns[0].Text[100:]}, turns[1]}, k.shard)
 	if st := k.shard.Stats(); st.Refusals == 0 || len(k.list) != 1 || k.list[0].Damage&exchange.HeadGap == 0 || st.Held != 0 {
 		t.Errorf("HeldBytes: %+v, %+v", st, k.list)
@@ -235,6 +240,18 @@ func TestLimits(t *testing.T) {
 	}
 	feed(turns, k.shard)
 	if len(k.list) != 1 || k.list[0].Outcome != exchange.Established || k.list[0].Flags != exchange.Unpaired || k.list[0].Order.Packet > 6 {
+		t.Errorf("%+v", k.list)
+	}
+
+	// Nor is one in which no record is to be found.
+	k = newKeep(tlswire.Limits{}, nil)
+	turns = old(1)[:2]
+	turns = append(turns, client("no record"))
+	for range 5 {
+		turns = append(turns, client(strings.Repeat("no record.......", 1<<10)))
+	}
+	feed(turns, k.shard)
+	if len(k.list) != 1 || k.list[0].Outcome != exchange.Unfinished || k.list[0].Order.Packet > 7 {
 		t.Errorf("%+v", k.list)
 	}
 

@@ -46,19 +46,20 @@ func FuzzTLS(f *testing.F) {
 			}, open)
 			key, _ := reassembly.NewFlowKey(reassembly.Network{}, reassembly.Addr{15: 1}, reassembly.Addr{15: 2}, 1, 2)
 			start := &reassembly.Start{Key: key, Handshake: len(script)%3 != 0}
-			p := s.New(start, nil)
+			protocol := s.Protocol()
 			if plain {
-				p = s.Plain().New(start, nil)
+				protocol = s.Plain()
 			}
+			p := protocol.New(start, nil)
 			var at reassembly.Origin
 			var seq [2]uint32
 			rest := text
-			for ; len(script) >= 3 && len(rest) > 0; script = script[3:] {
+			for steps := script; len(steps) >= 3 && len(rest) > 0; steps = steps[3:] {
 				at.Order++
-				d := reassembly.Direction(script[0] & 1)
-				n := min(len(rest), int(script[1])+int(script[2])<<8+1)
+				d := reassembly.Direction(steps[0] & 1)
+				n := min(len(rest), int(steps[1])+int(steps[2])<<8+1)
 				k := reassembly.Chunk{Dir: d, Seq: seq[d], Origin: at}
-				switch script[0] >> 1 & 3 {
+				switch steps[0] >> 1 & 3 {
 				case 2:
 					k.Gap = uint64(n)
 				case 3:

@@ -198,6 +198,9 @@ func (c *conn) message(h *half, kind uint8, body []byte, whole bool) {
 		switch {
 		case !isHello(body):
 			c.malformed()
+		case c.shard.held+len(body) > c.shard.limits.HeldBytes:
+			c.shard.stats.Refusals++
+			c.underway().Damage |= exchange.HeadGap
 		case kind == clientHello && c.role(d):
 			c.clientHello(h, body, whole)
 		case kind != clientHello && c.role(d.Reverse()):
@@ -407,6 +410,8 @@ func (c *conn) over(at reassembly.Origin, how exchange.Outcome) {
 	l.marks |= finished
 	x, st := l.hand, &c.shard.stats
 	l.hand = nil
+	c.shard.held -= l.cost
+	l.cost = 0
 	if x != nil && (x.ClientHello.Present || x.ServerHello.Present) {
 		if how != exchange.Established && slices.ContainsFunc(x.Alerts, func(a exchange.Alert) bool {
 			// An encrypted one may be a close_notify, if the handshake may have come

@@ -121,6 +121,8 @@ func (c *conn) clientHello(h *half, body []byte, whole bool) {
 	hello.ClientSession = append([]byte(nil), session.b...)
 	hello.EarlyData, hello.ServerName = m.EarlyData, m.ServerName
 	if !again {
+		c.live.cost += len(body)
+		c.shard.held += len(body)
 		x.ClientHello = m
 		c.shard.stats.ClientHellos++
 	} else if !hello.Retry || h.hellos > 1 {
@@ -265,6 +267,8 @@ func (c *conn) serverHello(h *half, body []byte, retry, whole bool) {
 		m.JA3S = ja3s(&m)
 	}
 	c.shard.stats.ServerHellos++
+	c.live.cost += len(body)
+	c.shard.held += len(body)
 	x.ServerHello = m
 	if psk {
 		x.Resumption = exchange.ByPSK

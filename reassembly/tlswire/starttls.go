@@ -260,7 +260,9 @@ func asks(line string) dialect {
 func (p *plain) goOn(k *reassembly.Chunk, at int, d dialect) {
 	*p.shard.stats.StartTLS.of(d)++
 	c := p.shard.New(p.start, nil).(*conn)
-	c.live.behind = d
+	if c.live != nil {
+		c.live.behind = d
+	}
 	p.tls = c
 	left := *k
 	left.Bytes, left.Seq = k.Bytes[at:], k.Seq+uint32(at)

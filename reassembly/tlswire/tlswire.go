@@ -14,9 +14,10 @@ type Limits struct {
 	HandshakeBytes int
 	// Certificates is how many of a handshake are read (default 10).
 	Certificates int
-	// HeldBytes bounds what all parsers of the shard hold together of messages
-	// and records that come in pieces (default 16 MiB). When it is met, they are
-	// given up as if there were a gap.
+	// HeldBytes bounds what all parsers of the shard hold together: handshakes
+	// under way, 2 KiB and their hellos each, and records that come in pieces
+	// (default 16 MiB). When it is met, what comes in pieces is given up as if
+	// there were a gap, and connections that begin are not read.
 	HeldBytes int
 }
 
@@ -59,8 +60,8 @@ type Stats struct {
 	// Certificates that were read, DamagedCertificates that could not be.
 	Certificates, DamagedCertificates uint64
 	// HandshakesOver were longer than HandshakeBytes, CertificatesOver had more
-	// than Certificates. Refusals are messages or records given up because of
-	// HeldBytes.
+	// than Certificates. Refusals are connections, messages or records given up
+	// because of HeldBytes.
 	HandshakesOver, CertificatesOver, Refusals uint64
 	// Held bytes as of now.
 	Held int
@@ -107,7 +108,7 @@ func (s *Shard) New(start *reassembly.Start, rest reassembly.Parser) reassembly.
 		s.stats.Midstream++
 	}
 	c := &conn{shard: s, start: start, rest: rest, live: s.newLive()}
-	if s.open != nil {
+	if s.open != nil && c.live != nil {
 		if c.opener = s.open(start); c.opener != nil {
 			c.flags |= opened
 		}
@@ -121,6 +122,7 @@ const (
 	bufferMost  = 32 << 10 // a larger one is not kept
 	buffersKept = 64
 	livesKept   = 256
+	liveBytes   = 2 << 10 // what a handshake under way costs besides its hellos
 )
 
 // put appends to a buffer that the shard lent, or lends one when buf is nil. It
@@ -160,16 +162,24 @@ func (s *Shard) release(buf []byte) {
 	}
 }
 
+// newLive gives what a connection needs that is read, nil where there is no
+// room for it.
 func (s *Shard) newLive() *live {
-	if n := len(s.lives); n > 0 {
-		l := s.lives[n-1]
-		s.lives = s.lives[:n-1]
-		return l
+	if s.held+liveBytes > s.limits.HeldBytes {
+		s.stats.Refusals++
+		return nil
 	}
-	return new(live)
+	l := new(live)
+	if n := len(s.lives); n > 0 {
+		l = s.lives[n-1]
+		s.lives = s.lives[:n-1]
+	}
+	s.held += liveBytes
+	return l
 }
 
 func (s *Shard) freeLive(l *live) {
+	s.held -= liveBytes + l.cost
 	for d := range l.half {
 		s.release(l.half[d].messages.buf)
 		s.release(l.half[d].gather.buf)
