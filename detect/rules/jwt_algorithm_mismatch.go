@@ -11,7 +11,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "jwt_algorithm_mismatch",
 	Title: "A token's algorithm is not its key's",
-	Doc: `A request presents a JSON Web Token whose algorithm wants another type of key than the one that its issuer has under that name: HS256 where the key set has an RSA key, or where tokens with the same kid that the server issued or accepted are signed with RSA, ECDSA or EdDSA. Without a kid only the change from a key pair to HMAC counts, and only where the issuer's way of signing is beyond doubt.
+	Doc: `A request presents a JSON Web Token whose algorithm wants another type of key than the one that its issuer has under that name: HS256 where the key set has an RSA key, or where tokens with the same kid that the server issued or accepted are signed with RSA, ECDSA or EdDSA. Without a kid only the change from a key pair to HMAC counts, and without a kid or an iss only where the issuer's way of signing is beyond doubt.
 
 It is the outside of an algorithm confusion: the verifier is made to use a public key as a secret, or a key of one kind as one of another. Where the public key is known here too, the proof is tried, and reported as jwt_algorithm_confusion instead.
 
@@ -71,7 +71,7 @@ func wantedKey(p *detect.Pass, t *credential.Token, kind string) string {
 		// Who has no key pair cannot make a token that is accepted as
 		// signed with one: of the two, the one with HMAC is forged.
 		pair := kind == "oct" && g.Type != "oct"
-		if pair && t.Kid != "" || g.Established() && (pair || t.Kid != "") {
+		if pair && t.Kid != "" && t.Issuer != "" || g.Established() && (pair || t.Kid != "") {
 			want = g.Type
 		}
 		return want != ""

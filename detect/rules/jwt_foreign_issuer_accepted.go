@@ -58,7 +58,8 @@ func foreignIssuer(p *detect.Pass, c *credential.Credential, issued bool) {
 	if !issued && h.tokens >= o.Int("tokens") {
 		i := issuerOf(p, t)
 		newIssuer := unknown(h.issuers, []string{t.Issuer}) && len(h.issuers) < o.Int("several") && (i == nil || !i.Issued && i.KeysHost() == "")
-		newAudience := len(t.Audience) > 0 && len(h.audiences) > 0 && unknown(h.audiences, t.Audience) && len(h.audiences) < o.Int("several")
+		newAudience := len(t.Audience) > 0 && len(h.audiences) > 0 && unknown(h.audiences, t.Audience) && len(h.audiences) < o.Int("several") &&
+			!slices.Contains(t.Audience, t.ClientID) // which is for whoever asked for it
 		if newIssuer || newAudience {
 			what := credential.Word("audience")
 			if newIssuer {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/issuer"
 )
 
@@ -15,7 +16,7 @@ var _ = register(detect.Detector{
 
 Verifiers look keys up by this name, in files, in databases, by commands. Whoever chooses the file chooses the key: an empty one, or one whose content is known. And a name that is executed is worse than any token.
 
-A name that the issuer was seen to use or publish is no attack, whatever it looks like. URLs and DIDs name keys in verifiable credentials and in some directories: a DID is never reported, and a URL only where it leads elsewhere than to the issuer and the issuer's other tokens have plain names.
+A name that the issuer was seen to use or publish is no attack, whatever it looks like; a pipe or semicolon in a token that was let in is reported only where the issuer's other tokens have plain names. URLs and DIDs name keys in verifiable credentials and in some directories: a DID is never reported, and a URL only where it leads elsewhere than to the issuer and the issuer's other tokens have plain names.
 
 Look keys up in a map that is made of the key set, and refuse names that are not in it. If the verdict is accepted, find out what the name was used for, and search logs for others like it.`,
 	Severity: detect.Critical, Attempt: true, Confidence: detect.Certain,
@@ -57,8 +58,8 @@ func plainName(kid string) bool {
 	return true
 }
 
-func injectedKid(p *detect.Pass, t *credential.Token) (why credential.Redacted, ok bool) {
-	why, ok = kidAttack(t.Kid)
+func injectedKid(p *detect.Pass, t *credential.Token) (credential.Redacted, bool) {
+	why, weak, ok := kidAttack(t.Kid)
 	isURL := false
 	if !ok {
 		if u := strings.ToLower(t.Kid); strings.Contains(u, "://") && !strings.HasPrefix(u, "did:") {
@@ -73,42 +74,49 @@ func injectedKid(p *detect.Pass, t *credential.Token) (why credential.Redacted, 
 	if i.Any(func(g *issuer.Signing) bool { return g.Kid == way.Kid && g.Established() }) {
 		return why, false
 	}
+	plain := i.Any(func(g *issuer.Signing) bool { return g.Kid != "" && plainName(g.Kid) })
+	if weak && !plain && p.Outcome() == endpoint.Success {
+		return why, false // the issuer may name its keys so
+	}
 	if isURL {
 		host := issuer.HostOf(t.Kid)
 		iss := issuer.HostOf(t.Issuer)
 		if host == iss && host != "" || iss != "" && site(host) == site(iss) || host == hostName(p.Host()) ||
-			!i.Any(func(g *issuer.Signing) bool { return g.Kid != "" && !strings.Contains(g.Kid, "://") }) {
+			!plain {
 			return why, false
 		}
 	}
 	return why, true
 }
 
-// kidAttack says what of an attack a key's name holds.
-func kidAttack(kid string) (credential.Redacted, bool) {
+// kidAttack says what of an attack a key's name holds; weak is a sign that a
+// name may have by taste.
+func kidAttack(kid string) (why credential.Redacted, weak, ok bool) {
 	s := strings.ToLower(kid)
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
-			return credential.Word("a control character"), true
+			return credential.Word("a control character"), false, true
 		}
 	}
 	switch {
 	case strings.Contains(s, "../") || strings.Contains(s, `..\`) || strings.Contains(s, "..%2f") || strings.Contains(s, "%2e%2e"):
-		return credential.Word("a path out of the folder"), true
+		return credential.Word("a path out of the folder"), false, true
 	case strings.Contains(s, "/dev/") || strings.Contains(s, "/proc/") || strings.Contains(s, "/etc/") || strings.HasPrefix(s, "file:"):
-		return credential.Word("the path of a system's file"), true
+		return credential.Word("the path of a system's file"), false, true
 	case strings.Contains(s, "%00"):
-		return credential.Word("a control character"), true
+		return credential.Word("a control character"), false, true
 	case sqlQuote(s):
-		return credential.Word("a piece of SQL"), true
-	case strings.ContainsAny(s, "|;`") || strings.Contains(s, "$(") || strings.Contains(s, "&&"):
-		return credential.Word("a piece of a command"), true
+		return credential.Word("a piece of SQL"), false, true
+	case strings.Contains(s, "`") || strings.Contains(s, "$(") || strings.Contains(s, "&&"):
+		return credential.Word("a piece of a command"), false, true
+	case strings.ContainsAny(s, "|;"):
+		return credential.Word("a piece of a command"), true, true
 	case strings.Contains(s, "{{") || strings.Contains(s, "${") || strings.Contains(s, "<%"):
-		return credential.Word("a template"), true
+		return credential.Word("a template"), false, true
 	case len(kid) > 256:
-		return credential.Word("more than 256 bytes"), true
+		return credential.Word("more than 256 bytes"), false, true
 	}
-	return credential.Redacted{}, false
+	return credential.Redacted{}, false, false
 }
 
 // sqlQuote reports a quote together with a word or sign of SQL behind it, in a

@@ -72,7 +72,7 @@ func foreignKey(p *detect.Pass, t *credential.Token, url string) (why credential
 	case p.Issuers().Publishes(host, p.Now()) && p.State().(*window.Cache[string, struct{}]).Get(host[:min(len(host), maxKept)], p.Now()) == nil:
 		return credential.Redacted{}, false
 	}
-	if i.KeysHost() == "" && !i.Any(func(g *issuer.Signing) bool { return g.Remote != host }) {
+	if i.KeysHost() == "" && !i.Any(func(g *issuer.Signing) bool { return g.Remote == "" || g.Remote != host && g.Established() }) {
 		return credential.Redacted{}, false // nothing says where the issuer's keys are
 	}
 	_, err := netip.ParseAddr(host)
