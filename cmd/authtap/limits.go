@@ -42,8 +42,9 @@ func limits(s *config.Settings, memory config.Size, bodies bool, n int) pipeline
 			HeldBytes:      max(1, s.Limit("tls-bytes", memory)/n),
 		},
 		Decrypt: decrypt.Limits{
-			FlowBytes:  s.Limit("tls-waiting-stream", memory),
-			TotalBytes: max(1, s.Limit("tls-waiting", memory)/n),
+			Connections: max(1, s.Limit("tls-connections", memory)/n),
+			FlowBytes:   s.Limit("tls-waiting-stream", memory),
+			TotalBytes:  max(1, s.Limit("tls-waiting", memory)/n),
 		},
 	}
 }

@@ -170,6 +170,7 @@ func (c *counts) decryption(d *decrypt.Stats) {
 	c.some(d.Renegotiated, "TLS connections decrypted up to a renegotiation")
 	c.some(d.Bridged, "TLS records missing that were stepped over")
 	c.some(d.Unopened, "TLS records that do not authenticate")
+	c.some(d.Crowded, "TLS connections too many to be decrypted at a time")
 	c.some(d.FlowOver+d.TotalOver, "TLS connections given up for want of memory before their secret came")
 }
 

@@ -12,7 +12,8 @@ import (
 type Open func(start *reassembly.Start) Opener
 
 // Opener gets all records of a connection, for who has its secrets. It is used
-// by the goroutine of the shard.
+// by the goroutine of the shard. One that has a method Opened() bool says there
+// whether it has opened anything, when the connection is over.
 type Opener interface {
 	// Hello is called whenever a hello was read, before the record that ends it
 	// is given: once or twice for the client (the second one after a

@@ -207,6 +207,9 @@ func (c *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 	}
 }
 
+// Opened reports whether anything was opened, for tlswire.
+func (c *conn) Opened() bool { return c.decrypted }
+
 // finish ends a direction.
 func (c *conn) finish(d reassembly.Direction, why reassembly.End, at reassembly.Origin) {
 	c.end(d, why, at)

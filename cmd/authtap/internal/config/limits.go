@@ -35,6 +35,7 @@ var known = []Limit{
 	{Name: "store-queue", Doc: "bytes of rows that wait to be written to spool or store", fixed: 8 << 20},
 	{Name: "stream-bytes", Doc: "bytes of one direction of a conversation that wait for missing ones", fixed: 1 << 20},
 	{Name: "tls-bytes", Doc: "bytes of TLS handshakes and records that are not complete, over all shards", share: 0.03, per: 1},
+	{Name: "tls-connections", Doc: "TLS connections decrypted at a time, over all shards", share: 0.2, per: 6 << 10},
 	{Name: "tls-secrets", Doc: "secrets of TLS known at a time", share: 0.05, per: 256},
 	{Name: "tls-waiting", Doc: "bytes of TLS connections that wait for their secret, over all shards", share: 0.05, per: 1},
 	{Name: "tls-waiting-stream", Doc: "bytes of a TLS connection that wait for its secret", fixed: 1 << 20},
