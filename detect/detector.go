@@ -93,6 +93,9 @@ const (
 	InTarget                        // a credential in the request's target
 	Challenge                       // WWW-Authenticate or Proxy-Authenticate in the response
 	PublishesKeys                   // public keys or an issuer's metadata in the response (Pass.Published)
+	Authorizes                      // an OAuth authorization request
+	HasCode                         // a one-time code in the request, or what may be one in the response
+	SaysWho                         // a header that gateways say with who asks (IdentityHeader)
 	EveryExchange                   // all of them
 )
 

@@ -49,8 +49,11 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		if c.Place.Part == credential.InCookie {
 			cookies--
 		}
-		if c.Kind == credential.JWT {
+		switch c.Kind {
+		case credential.JWT:
 			ins.Has |= PresentedJWT
+		case credential.Code:
+			ins.Has |= HasCode
 		}
 		switch c.Place.Part {
 		case credential.InPath, credential.InUserinfo:
@@ -90,6 +93,15 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		ins.Has |= PublishesKeys
 	}
 	ins.BehindTLS = endsTLS(x.Request.Header)
+	if authorizes(ins.Query) {
+		ins.Has |= Authorizes
+	}
+	if len(f.Echoes) > 0 {
+		ins.Has |= HasCode
+	}
+	if name, _ := IdentityHeader(x.Request.Header); name != "" {
+		ins.Has |= SaysWho
+	}
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = endpoint.Examine(x, ins.Path, f)
 	return ins

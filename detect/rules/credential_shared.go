@@ -34,7 +34,7 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 		}
 		for i, list := 0, p.Presented(); i < len(list); i++ {
 			c := &list[i]
-			if !isSession(c) || c.Guessable || c.JWT != nil && machine(c) {
+			if !isSession(c) || c.Guessable {
 				continue
 			}
 			u, created := p.State().(*window.Cache[sessionOf, usedFrom]).At(sessionOf{p.Host(), c.ID}, p.Now())
@@ -47,7 +47,7 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 				u.last.network, u.last.at = here, p.Now()
 				continue
 			}
-			if x.Request.Header.Has("X-Forwarded-For") || x.Request.Header.Has("Forwarded") || x.Request.Header.Has("Via") {
+			if c.JWT != nil && machine(c) || x.Request.Header.Has("X-Forwarded-For") || x.Request.Header.Has("Forwarded") || x.Request.Header.Has("Via") {
 				continue
 			}
 			now := sighting{network: here, agent: agentOf(x), at: p.Now()}

@@ -3,7 +3,6 @@ package rules
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -25,11 +24,11 @@ Which machines are gateways is not known unless trusted proxies are configured; 
 Take these headers off at the edge before adding them, and let servers believe them only over a connection that proves it is the gateway.`,
 	Severity: detect.High, Attempt: true, Confidence: detect.Firm,
 	CWE: []int{290, 348}, OWASP: []string{"API2:2023"}, ASVS: []string{"4.1.3"}, RFC: []string{"RFC 9700 §4.13"},
-	Needs: detect.EveryExchange,
+	Needs: detect.SaysWho,
 	State: func(detect.Values) any { return window.NewCache[string, []netip.Addr](5_000, 7*24*time.Hour) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		name, value := identityHeader(x.Request.Header)
-		if name == "" || x.Request.Damage&exchange.HeadGap != 0 || p.TrustedPeer() {
+		name, value := detect.IdentityHeader(x.Request.Header)
+		if x.Request.Damage&exchange.HeadGap != 0 || p.TrustedPeer() {
 			return
 		}
 		conventions := p.State().(*window.Cache[string, []netip.Addr])
@@ -51,34 +50,6 @@ Take these headers off at the edge before adding them, and let servers believe t
 		p.Report(r)
 	},
 })
-
-// identityHeader gives the first header that says who a request is for, or from.
-func identityHeader(h exchange.Header) (name, value string) {
-	for i := range h {
-		n := len(h[i].Name)
-		if n < 7 || n > 24 || h[i].Name[0]|0x20 != 'x' && h[i].Name[0]|0x20 != 'r' {
-			continue
-		}
-		v := strings.TrimSpace(h[i].Value)
-		for _, s := range identityHeaders {
-			if len(s) == n && v != "" && strings.EqualFold(h[i].Name, s) {
-				return s, v
-			}
-		}
-		if n == 15 && strings.EqualFold(h[i].Name, "X-Forwarded-For") {
-			first, _, _ := strings.Cut(v, ",")
-			if a, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil && a.IsLoopback() {
-				return "X-Forwarded-For", v
-			}
-		}
-	}
-	return "", ""
-}
-
-var identityHeaders = []string{
-	"X-Forwarded-User", "X-Remote-User", "Remote-User", "X-Authenticated-User", "X-Authenticated-Userid", "X-User-Id", "X-Auth-Request-User",
-	"X-Consumer-Username", "X-Consumer-Id", "X-WEBAUTH-USER", "X-Original-URL", "X-Rewrite-URL", "X-Auth-User", "X-Authenticated-Email", "X-Forwarded-Email",
-}
 
 // authenticated reports whether the request carries a credential that asks for
 // access.

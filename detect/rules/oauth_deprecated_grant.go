@@ -19,7 +19,7 @@ An answer with nothing but an ID token is none of this. An authorization request
 Use the authorization code grant with PKCE, and client credentials for machines. Then switch the old grants off for each client at the authorization server.`,
 	Severity: detect.Medium, Confidence: detect.Certain,
 	CWE: []int{522}, OWASP: []string{"API2:2023"}, ASVS: []string{"10.4.4"}, RFC: []string{"RFC 9700 §2.1.2", "RFC 9700 §2.4"},
-	Needs: detect.EveryExchange,
+	Needs: detect.Authorizes | detect.LoginAttempt,
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		if grantOf(p) == "password" && p.LoginOutcome() == endpoint.LoginSuccess {
 			reportGrant(p, p.Login().Client, "password", credential.Word("grant_type=password"))

@@ -22,7 +22,7 @@ A client that proves who it is at the token endpoint should use PKCE too, but wh
 Have clients send code_challenge with the method S256, and have the server demand the verifier for each code that was asked for with a challenge, and a challenge from each public client.`,
 	Severity: detect.Medium, Confidence: detect.Firm,
 	CWE: []int{345}, OWASP: []string{"API2:2023"}, ASVS: []string{"10.4.6"}, RFC: []string{"RFC 9700 §2.1.1", "RFC 9700 §4.8", "RFC 7636 §4"},
-	Needs: detect.EveryExchange,
+	Needs: detect.Authorizes | detect.LoginAttempt,
 	State: func(detect.Values) any {
 		return &challenges{
 			codes:   window.NewCache[credential.ID, challenge](20_000, time.Hour),

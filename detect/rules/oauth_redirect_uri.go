@@ -25,7 +25,7 @@ Only what the server followed counts: a redirect_uri that it refused is somebody
 Register each redirect_uri in full, compare it character by character, and refuse http but for loopback addresses.`,
 	Severity: detect.High, Confidence: detect.Firm,
 	CWE: []int{601}, OWASP: []string{"API2:2023"}, ASVS: []string{"10.4.1"}, RFC: []string{"RFC 9700 §2.1", "RFC 9700 §4.1"},
-	Needs: detect.EveryExchange,
+	Needs: detect.Authorizes,
 	State: func(detect.Values) any { return window.NewCache[string, []string](5_000, 7*24*time.Hour) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		a, ok := authorizationOf(x)

@@ -23,7 +23,7 @@ PKCE or a nonce does what state is for, and is enough. A state that holds a plac
 Send a state that nobody can guess, bound to the browser's session, and check it when the answer comes; use PKCE with it.`,
 	Severity: detect.Medium, Confidence: detect.Firm,
 	CWE: []int{352}, OWASP: []string{"API2:2023"}, ASVS: []string{"10.2.1"}, RFC: []string{"RFC 6749 §10.12", "RFC 9700 §2.1"},
-	Needs: detect.EveryExchange,
+	Needs: detect.Authorizes,
 	Options: []detect.Option{
 		{Name: "clients", Default: 3, Doc: "clients that send one state"},
 	},

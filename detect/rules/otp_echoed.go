@@ -22,13 +22,9 @@ An error that repeats what was sent comes after the code and does not count. Num
 Never put the code into an answer, nor into a header, not even in test systems that others can reach.`,
 	Severity: detect.Critical, Confidence: detect.Firm,
 	CWE: []int{640, 200}, OWASP: []string{"API2:2023"},
-	Needs: detect.EveryExchange,
+	Needs: detect.HasCode,
 	State: func(detect.Values) any { return window.NewCache[codeAt, told](50_000, 10*time.Minute) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
-		echoes := p.Echoes()
-		if len(echoes) == 0 && len(p.Presented()) == 0 {
-			return
-		}
 		state := p.State().(*window.Cache[codeAt, told])
 		if c := presentedCode(p); c != nil {
 			t, created := state.At(codeAt{p.Host(), p.Client(), c.ID}, p.Now())
@@ -42,7 +38,7 @@ Never put the code into an answer, nor into a header, not even in test systems t
 				})
 			}
 		}
-		for _, id := range echoes {
+		for _, id := range p.Echoes() {
 			if t, created := state.At(codeAt{p.Host(), p.Client(), id}, p.Now()); created {
 				t.by = p.Endpoint()
 			}

@@ -22,7 +22,7 @@ People mistype: up to five codes are theirs. The same code sent again is one. Au
 Refuse every code after five failures, the right one too, and let it live for minutes. Codes for new passwords should be long enough not to be guessed at all.`,
 	Severity: detect.High, Confidence: detect.Firm,
 	CWE: []int{307, 640}, OWASP: []string{"API2:2023"}, ASVS: []string{"6.6.3"},
-	Needs: detect.Presented,
+	Needs: detect.HasCode,
 	Options: []detect.Option{
 		{Name: "codes", Default: 6, Doc: "different codes in a session or for an account"},
 		{Name: "client_codes", Default: 20, Doc: "different codes of a client"},

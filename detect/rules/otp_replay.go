@@ -22,7 +22,7 @@ The same request sent twice on one connection within two seconds is a retry. Equ
 Mark a code as used before the answer goes out, and for time-based codes remember the last time step that was accepted.`,
 	Severity: detect.High, Attempt: true, Genuine: true, Confidence: detect.Firm,
 	CWE: []int{294}, OWASP: []string{"API2:2023"}, ASVS: []string{"6.5.1"},
-	Needs: detect.Presented,
+	Needs: detect.HasCode,
 	State: func(detect.Values) any { return window.NewCache[codeOf, single](50_000, 10*time.Minute) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		c := presentedCode(p)
