@@ -22,6 +22,13 @@
 //	-- want --
 //	jwt_alg_none medium rejected count=1 key="api.test|GET /users/{id}|192.0.2.7"
 //
+// A handshake of TLS is one line, which stands for its messages and some data
+// behind them; what tls and certificate take, their comments say:
+//
+//	conn a 192.0.2.7:40000 198.51.100.1:443
+//	{{tls "version" "TLS 1.0" "cipher" "TLS_RSA_WITH_RC4_128_SHA" "sni" "api.test"}}
+//	{{tls "certificate" (certificate "until" "-24h") "alert" "client unknown_ca"}}
+//
 // A section "common", the first, stands before every dialogue: for templates
 // that several use.
 //
