@@ -41,6 +41,7 @@ type live struct {
 	// it was handed on.
 	hello Hello
 	hand  *exchange.Handshake
+	cost  int // bytes of the hellos in hand
 	marks marks
 	// behind is the protocol that asked for TLS.
 	behind dialect
@@ -112,6 +113,9 @@ func (c *conn) bytes(k *reassembly.Chunk) {
 			n := resync(b, c.recordVersion())
 			if n < 0 {
 				c.shard.stats.Skipped += uint64(len(b))
+				if h.encrypted += len(b); h.encrypted > enough && c.live.marks&finished == 0 {
+					c.over(k.Origin, exchange.Unfinished)
+				}
 				return
 			}
 			c.shard.stats.Skipped += uint64(n)
