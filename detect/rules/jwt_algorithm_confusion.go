@@ -53,12 +53,15 @@ func confused(p *detect.Pass, c *credential.Credential, issued bool) {
 		return // the issuer's tokens are signed in this way
 	}
 	keys := p.Issuers().Candidates(t.Issuer, t.Kid, p.Host(), p.Now())
+	if len(keys) == 0 {
+		return
+	}
 	tried := uint64(len(keys))
 	for _, k := range keys {
 		tried = tried*31 + uint64(k.ID[0])<<24 + uint64(k.ID[1])<<16 + uint64(k.ID[2])<<8 + uint64(k.ID[3])
 	}
 	known, _ := cache.At(c.ID, p.Now())
-	if len(keys) == 0 || known.tried == tried {
+	if known.tried == tried {
 		return
 	}
 	known.tried = tried
