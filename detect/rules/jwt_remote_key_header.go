@@ -60,8 +60,8 @@ func foreignKey(p *detect.Pass, t *credential.Token, url string) (why credential
 			return credential.Redacted{}, false
 		}
 	}
-	if why, odd := oddURL(url, t.Issuer); odd {
-		return why, !i.Any(func(g *issuer.Signing) bool { return g.Remote == host && g.Issued }) || strings.Contains(url, "@")
+	if why, odd := oddURL(url); odd {
+		return why, true
 	}
 	iss := issuer.HostOf(t.Issuer)
 	switch {
@@ -71,6 +71,9 @@ func foreignKey(p *detect.Pass, t *credential.Token, url string) (why credential
 		return credential.Redacted{}, false
 	case p.Issuers().Publishes(host, p.Now()) && p.State().(*window.Cache[string, struct{}]).Get(host[:min(len(host), maxKept)], p.Now()) == nil:
 		return credential.Redacted{}, false
+	}
+	if ownHost(host) {
+		return credential.Word("it names the server itself or its link"), true
 	}
 	if i.KeysHost() == "" && !i.Any(func(g *issuer.Signing) bool { return g.Remote == "" || g.Remote != host && g.Established() }) {
 		return credential.Redacted{}, false // nothing says where the issuer's keys are

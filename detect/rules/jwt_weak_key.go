@@ -15,7 +15,7 @@ var _ = register(detect.Detector{
 	Title: "Tokens are signed with a weak key",
 	Doc: `A key that a server publishes, or that a signature of a token which it issued or accepted shows the size of, is too weak: an RSA modulus under 2048 bits (Critical up to 1024), a curve under 256 bits, or an RSA exponent under 65537 (Low). A private or symmetric key in a published key set is reported here too, as Critical.
 
-RSA keys of 512 bits are factored in hours for a few dollars, and ones of 768 bits were in 2009. Who has the private key signs any token. A published private key needs no factoring.
+RSA keys of 512 bits are factored in hours for less than a hundred dollars, and the first of 768 bits was in 2009. Who has the private key signs any token. A published private key needs no factoring.
 
 The size of a modulus is that of its signatures, so a token is enough; of a presented one only if the server accepted it where it refuses others. A small exponent is no hole by itself, but keys of this age have others. The key of a test system is as weak as it looks.
 

@@ -80,25 +80,27 @@ func keyWord(kind string) credential.Redacted {
 }
 
 // oddURL says what is wrong with a URL that keys are to come from, whatever is
-// known of its host. base is the token's issuer.
-func oddURL(s, base string) (why credential.Redacted, odd bool) {
+// known of its host; nobody's genuine tokens have one.
+func oddURL(s string) (why credential.Redacted, odd bool) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || strings.ContainsAny(s, "\\\r\n\t \x00"):
 		return credential.Word("it is no URL"), true
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return credential.Word("it is no URL of a web server"), true
-	case u.User != nil || strings.Contains(u.Host, "@") || strings.Contains(u.Path, "@"):
+	case u.User != nil:
 		return credential.Word("it names another host before an @"), true
 	}
 	rest := strings.ToLower(strings.TrimPrefix(s[len(u.Scheme):], "://"))
 	if strings.Contains(rest, "//") || strings.Contains(rest, "%2f%2f") {
 		return credential.Word("it holds another URL"), true
 	}
-	if host := strings.ToLower(u.Hostname()); host != issuer.HostOf(base) {
-		if a, err := netip.ParseAddr(host); host == "localhost" || err == nil && (a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified()) {
-			return credential.Word("it names the server itself or its link"), true
-		}
-	}
 	return credential.Redacted{}, false
+}
+
+// ownHost reports a host that is the server itself, or on its link, for whoever
+// asks.
+func ownHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified())
 }
