@@ -468,6 +468,23 @@ func TestHoles(t *testing.T) {
 			shutdown
 			`, []string{started, `> "ab"`, "< gap 100", `> "c"`, "> fin", "< gap 101", "< shutdown"},
 			func(s *reassembly.Stats) bool { return s.OneSided == 1 }},
+		{"far ahead, and nobody acknowledges it", handshake + `
+			> A 100 300 "a"
+			< A 300 101
+			> A 200000000 300 "forged"
+			shutdown
+			`, []string{started, `> "a"`, "> shutdown", "< shutdown"},
+			func(s *reassembly.Stats) bool { return s.Implausible == 1 && s.Gap == 0 && s.Buffered == 0 }},
+		{"far ahead, and acknowledged", handshake + `
+			> A 100 300 "a"
+			> A 200000000 300 "b"
+			< A 300 101
+			> A 16777316 300 "c"
+			< A 300 16777317
+			> A 16777317 300 "d"
+			shutdown
+			`, []string{started, `> "a"`, "> gap 16777215", `> "cd"`, "> shutdown", "< shutdown"},
+			func(s *reassembly.Stats) bool { return s.Implausible == 1 && s.Gap == 16777215 }},
 		{"nobody to acknowledge", `
 			> S 99
 			> A 103 300 "de"

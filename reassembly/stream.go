@@ -428,7 +428,17 @@ func (a *Assembler) flush(c *conversation, d Direction, at Origin) {
 	if w := c.work; w != nil {
 		st := &w.dir[d]
 		for len(st.pieces) > 0 {
-			if n := diff(st.pieces[0].seq, me.next); n > 0 {
+			n := diff(st.pieces[0].seq, me.next)
+			if n >= near && !st.pieces[0].acked {
+				// So far ahead, it proves nothing as long as no receiver has it.
+				a.stats.Implausible += uint64(len(st.pieces))
+				for _, p := range st.pieces {
+					a.charge(st, -pieceBytes-len(p.data))
+				}
+				st.pieces, st.covered = nil, 0
+				break
+			}
+			if n > 0 {
 				a.stats.HolesEnd++
 				a.gap(c, d, uint32(n), at)
 			}
