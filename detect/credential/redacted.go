@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/reassembly/tlswire/suite"
 )
 
 // Redacted is text that may leave authtap: evidence takes nothing else. It is
@@ -51,6 +52,10 @@ func Word(s constant) Redacted { return Redacted{text: string(s)} }
 
 // Number gives a count or size.
 func Number(n int64) Redacted { return Redacted{text: strconv.FormatInt(n, 10)} }
+
+// CipherSuite gives the name of a cipher suite of TLS, or its number. Some names
+// look like secrets.
+func CipherSuite(id uint16) Redacted { return Redacted{text: suite.Name(id)} }
 
 // Instant gives a packet time.
 func Instant(t capture.Time) Redacted { return Redacted{text: t.String()} }

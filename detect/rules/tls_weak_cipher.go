@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/reassembly/tlswire/suite"
 )
@@ -59,7 +60,7 @@ Allow suites with ECDHE and an AEAD cipher only, in the server's own order; TLS 
 		}
 		p.Report(detect.Report{
 			Key: detect.Key(h.Server.String(), s.Name), Severity: worst.severity, Title: worst.title,
-			Evidence: negotiated(p, h, fact(p, "cipher", s.Name), fact(p, "weakness", strings.Join(words, ", "))),
+			Evidence: negotiated(p, h, detect.Fact{Name: "cipher", Value: credential.CipherSuite(s.ID)}, fact(p, "weakness", strings.Join(words, ", "))),
 		})
 	},
 })
