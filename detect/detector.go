@@ -95,6 +95,7 @@ const (
 	PublishesKeys                   // public keys or an issuer's metadata in the response (Pass.Published)
 	Authorizes                      // an OAuth authorization request
 	HasCode                         // a one-time code in the request, or what may be one in the response
+	HasPayload                      // an attack in a login's fields (Pass.Payload)
 	SaysWho                         // a header that gateways say with who asks (IdentityHeader)
 	EveryExchange                   // all of them
 )

@@ -96,6 +96,9 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if authorizes(ins.Query) {
 		ins.Has |= Authorizes
 	}
+	if f.Payload != credential.NoPayload {
+		ins.Has |= HasPayload
+	}
 	if len(f.Echoes) > 0 {
 		ins.Has |= HasCode
 	}

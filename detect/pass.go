@@ -272,3 +272,6 @@ func (p *Pass) Attempts() int { return p.ins.Found.Attempts }
 // Echoes name values of the answer that may be one-time codes. They are of the
 // kind of a presented code's ID.
 func (p *Pass) Echoes() []credential.ID { return p.ins.Found.Echoes }
+
+// Payload is what stands in a login's fields to get around it.
+func (p *Pass) Payload() credential.Payload { return p.ins.Found.Payload }

@@ -86,6 +86,9 @@ func (f *Finder) form(s string, cut bool) {
 			name = unpercent(name, true)
 		}
 		fd := fieldOf(name)
+		if len(name) > 5 && name[len(name)-1] == ']' {
+			f.attack(operatorField(name), NoSQLPayload)
+		}
 		if fd == noField && !maybeJWT(value) && !vendorShaped(value) {
 			continue
 		}

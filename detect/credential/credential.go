@@ -256,6 +256,8 @@ type Found struct {
 	Login *Login
 	// Account is set when the request sets a password.
 	Account *Account
+	// Payload is what stands in a login's fields to get around it.
+	Payload Payload
 	// Attempts is how many passwords or codes the request tries at once, 0
 	// where it is no batch.
 	Attempts int

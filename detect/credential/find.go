@@ -98,6 +98,9 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.body(&x.Request)
 		found.Login = f.loginOf(x)
 		found.Account = f.accountOf(x)
+		if f.login.payload != NoPayload && x.Request.Method == "POST" {
+			found.Payload = f.login.payload
+		}
 		found.Attempts = f.attempts(x)
 		found.Request = f.take()
 		if found.Login != nil {
@@ -239,6 +242,9 @@ func (f *Finder) named(p Place, fd field, value string) {
 	}
 	if (loose || f.response) && p.Part != InCookie && guessable(value) {
 		return
+	}
+	if fd == fieldPassword || fd == fieldSecret {
+		f.attack(fd, payloadOf(value))
 	}
 	c := f.value(p, kind, value)
 	f.login.took(fd, c)

@@ -168,8 +168,13 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	for rest != "" && rest[0] <= ' ' {
 		rest = rest[1:]
 	}
-	if rest == "" || rest[0] == '{' || rest[0] >= 'a' && rest[0] <= 'z' {
-		return false // its members are keys themselves; true, false, null
+	if rest == "" {
+		return false
+	}
+	if rest[0] == '{' || rest[0] >= 'a' && rest[0] <= 'z' {
+		// Its members are keys themselves; true, false, null. A login's field
+		// has neither, but in an attack.
+		return !f.response && fd == fieldPassword && (rest[0] == 't' || rest[0] == '{' && strings.Contains(rest[:min(len(rest), 32)], "$"))
 	}
 	if strong || rest[0] != '"' {
 		return strong || rest[0] == '['
@@ -222,6 +227,9 @@ func (f *Finder) readJSON(s string, cut bool) {
 			if escapes && strings.IndexByte(key, '\\') >= 0 {
 				key = unescape(key)
 			}
+			if len(key) > 2 && key[0] == '$' && p.depth > 1 && operator(key) {
+				f.attack(fieldOf(p.key[p.depth-1]), NoSQLPayload)
+			}
 			p.key[p.depth] = key
 			p.field[p.depth] = fieldOf(key)
 		case jsonObject, jsonArray:
@@ -259,6 +267,9 @@ func (f *Finder) readJSON(s string, cut bool) {
 			}
 			f.jsonValue(fd, s[l.start:l.end], kind == jsonNumber, escapes)
 		case jsonWord:
+			if over == 0 && s[l.start] == 't' && p.field[p.depth] == fieldPassword {
+				f.attack(fieldPassword, TypePayload)
+			}
 			if over == 0 && !p.list[p.depth] {
 				p.field[p.depth] = noField
 			}

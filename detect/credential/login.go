@@ -13,6 +13,7 @@ type loginFields struct {
 	clientID       string
 	grant          string
 	verifier       bool
+	payload        Payload
 	newPassword    bool
 	// The secrets, each with what was reported of it.
 	password, secret, code, clientSecret, refresh secretField
@@ -46,6 +47,9 @@ func (f *Finder) loginField(p Place, fd field, value string) bool {
 		if *to == "" && len(value) <= 256 {
 			*to = strings.TrimSpace(value)
 		}
+	}
+	if fd == fieldUser {
+		f.attack(fd, payloadOf(value))
 	}
 	switch fd {
 	case fieldUser:
