@@ -114,23 +114,22 @@ func talkWith(t testing.TB, client, server *tls.Config, says []string, answer fu
 	client.InsecureSkipVerify, client.ServerName, client.KeyLogWriter = true, "api.test", &keys
 	a, b := loopback(t)
 	done := make(chan error, 1)
-	go func() {
+	serve := func() error {
 		s := tls.Server(tapped{b, &w, true}, server)
 		defer s.Close()
 		for _, line := range says {
 			buf := make([]byte, len(line))
 			if _, err := io.ReadFull(s, buf); err != nil {
-				done <- err
-				return
+				return err
 			}
 			if _, err := s.Write([]byte(answer(string(buf)))); err != nil {
-				done <- err
-				return
+				return err
 			}
 		}
 		io.Copy(io.Discard, s) // until the client closes
-		done <- nil
-	}()
+		return nil
+	}
+	go func() { done <- serve() }()
 	c := tls.Client(tapped{a, &w, false}, client)
 	for _, line := range says {
 		if _, err := c.Write([]byte(line)); err != nil {

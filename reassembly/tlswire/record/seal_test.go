@@ -93,7 +93,7 @@ func (x *sealer) mac(m *macer, kind uint8, content []byte) []byte {
 // Every suite opens what is sealed, wherever it comes within reach, and nothing
 // else.
 func TestSealed(t *testing.T) {
-	for id, s := range suites {
+	for id, s := range allSuites() {
 		versions := []uint16{TLS10, TLS11, TLS12}
 		if s.TLS13 {
 			versions = []uint16{TLS13}

@@ -211,7 +211,10 @@ func TestUnpad(t *testing.T) {
 
 // Each suite of the table has what its cipher needs.
 func TestTable(t *testing.T) {
-	for id, s := range suites {
+	if n := len(allSuites()); n < 150 {
+		t.Errorf("only %d suites are opened", n)
+	}
+	for id, s := range allSuites() {
 		if s.hash == 0 || !s.bulk.aead() && s.mac == 0 || s.bulk.aead() && s.mac != 0 {
 			t.Errorf("%04x: %+v", id, s)
 		}
@@ -233,7 +236,37 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if _, ok := SuiteOf(0x0041); ok {
-		t.Error("Camellia is not opened")
+	for id, c := range map[uint16]struct {
+		want Suite
+		ok   bool
+	}{
+		0x0000: {}, 0x0003: {}, 0x0008: {}, 0x0041: {}, 0x0096: {}, 0x00c6: {}, 0x1306: {}, 0xc03c: {}, 0xc0b4: {}, 0xffff: {},
+		0x0001: {Suite{null, crypto.MD5, crypto.SHA256, true, false}, true},
+		0x0004: {Suite{rc4Stream, crypto.MD5, crypto.SHA256, true, false}, true},
+		0x0013: {Suite{tripleDES, crypto.SHA1, crypto.SHA256, false, false}, true},
+		0x002f: {Suite{aes128CBC, crypto.SHA1, crypto.SHA256, true, false}, true},
+		0x003d: {Suite{aes256CBC, crypto.SHA256, crypto.SHA256, true, false}, true},
+		0x009d: {Suite{aes256GCM, 0, crypto.SHA384, true, false}, true},
+		0x1301: {Suite{aes128GCM, 0, crypto.SHA256, false, true}, true},
+		0x1305: {Suite{aes128CCM8, 0, crypto.SHA256, false, true}, true},
+		0xc024: {Suite{aes256CBC, crypto.SHA384, crypto.SHA384, false, false}, true},
+		0xc030: {Suite{aes256GCM, 0, crypto.SHA384, false, false}, true},
+		0xc0ad: {Suite{aes256CCM, 0, crypto.SHA256, false, false}, true},
+		0xcca8: {Suite{chacha20, 0, crypto.SHA256, false, false}, true},
+	} {
+		if s, ok := SuiteOf(id); ok != c.ok || ok && s != c.want {
+			t.Errorf("%04x: %+v, %v", id, s, ok)
+		}
 	}
+}
+
+// allSuites are those that are opened.
+func allSuites() map[uint16]Suite {
+	all := map[uint16]Suite{}
+	for id := range 1 << 16 {
+		if s, ok := SuiteOf(uint16(id)); ok {
+			all[uint16(id)] = s
+		}
+	}
+	return all
 }
