@@ -109,6 +109,7 @@ const (
 	isRecord = iota
 	isGap
 	isEnd
+	isGone // it was taken
 )
 
 // itemBytes is what an item costs besides its record's body.
@@ -266,11 +267,13 @@ again:
 	c.waiting = false
 	c.asked = c.shard.secrets.Version()
 	var blocked [2]bool
-	for i := 0; i < len(c.queue); {
+	for i := range c.queue {
 		q := &c.queue[i]
+		if q.kind == isGone {
+			continue
+		}
 		if blocked[q.dir] || c.waiting && !(q.kind == isRecord && c.clear(&q.record)) {
 			blocked[q.dir] = true
-			i++
 			continue
 		}
 		before := c.progress()
@@ -281,17 +284,17 @@ again:
 		if v != taken {
 			c.waiting = c.waiting || v == noSecret
 			blocked[q.dir] = true
-			i++
 			continue
 		}
 		n := itemBytes + len(q.record.Body)
 		c.held -= n
 		c.shard.stats.Held -= n
-		c.queue = slices.Delete(c.queue, i, i+1)
+		*q = item{kind: isGone}
 		if (blocked[0] || blocked[1]) && c.progress() != before {
 			goto again
 		}
 	}
+	c.queue = slices.DeleteFunc(c.queue, func(i item) bool { return i.kind == isGone })
 	if len(c.queue) == 0 {
 		c.queue = nil
 	}
