@@ -53,8 +53,9 @@ type Detector struct {
 	Exchange func(p *Pass, x *exchange.Exchange)
 	// Token looks at a JSON Web Token that the request presents (Pass.Tokens)
 	// or that the server issues (Pass.IssuedTokens), whatever Needs says. A
-	// token of which it reported nothing it is shown again when the token comes
-	// to another host or place, has another outcome, or after Reshow.
+	// token that it has seen it is shown again when the token comes to another
+	// host or place, has another outcome, or after Reshow; of an Attempt that it
+	// reported, every time.
 	Token func(p *Pass, c *credential.Credential, issued bool)
 	// Handshake looks at one handshake of TLS, whatever Needs says. h is p's;
 	// of an exchange and of who acted in it the Pass knows nothing.

@@ -162,7 +162,7 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 		*seen = shownToken{what: what, until: now.Add(Reshow)}
 	}
 	for i, d := range e.onTokens {
-		if bit := uint64(1) << i; !again || i >= 64 || seen.reported&bit != 0 {
+		if bit := uint64(1) << i; !again || i >= 64 || d.Attempt && seen.reported&bit != 0 {
 			p.detector, p.showing = d, showing{seen, what, bit}
 			d.Token(p, c, issued)
 			e.tokens.suspect = e.suspect

@@ -6,6 +6,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
@@ -27,7 +28,7 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 	Options: []detect.Option{
 		{Name: "overlap", Default: 5 * time.Minute, Doc: "within which both places use it"},
 	},
-	State: func(detect.Values) any { return window.NewCache[sessionOf, usedFrom](100_000, 24*time.Hour) },
+	State: func(detect.Values) any { return window.NewCache[credential.ID, usedFrom](100_000, 24*time.Hour) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		if p.Outcome() != endpoint.Success {
 			return
@@ -37,14 +38,15 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 			if !isSession(c) || c.Guessable {
 				continue
 			}
-			u, created := p.State().(*window.Cache[sessionOf, usedFrom]).At(sessionOf{p.Host(), c.ID}, p.Now())
-			here := networkOf(p.Client())
+			u, created := p.State().(*window.Cache[credential.ID, usedFrom]).At(c.ID, p.Now())
+			if u.client == p.Client() { // the usual case
+				u.last.at = p.Now()
+				continue
+			}
+			u.client = p.Client()
+			here := networkOf(u.client)
 			if created || u.last.network == here {
-				// The usual case, in which nobody's user agent is looked at.
-				if created || u.last.agent == 0 {
-					u.last.agent = agentOf(x)
-				}
-				u.last.network, u.last.at = here, p.Now()
+				u.last = sighting{here, agentOf(x), p.Now()}
 				continue
 			}
 			if c.JWT != nil && machine(c) || x.Request.Header.Has("X-Forwarded-For") || x.Request.Header.Has("Forwarded") || x.Request.Header.Has("Via") {
@@ -67,7 +69,10 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 })
 
 // usedFrom is who used a session last, and who before that, from elsewhere.
-type usedFrom struct{ last, before sighting }
+type usedFrom struct {
+	client       netip.Addr // who used it last
+	last, before sighting
+}
 
 type sighting struct {
 	network netip.Prefix

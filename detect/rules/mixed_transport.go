@@ -27,8 +27,8 @@ Close the port without TLS for APIs, or answer every request there with 403 befo
 	State: func(detect.Values) any { return window.NewCache[transportOf, transports](50_000, endpoint.Memory) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		encrypted := x.TLS == exchange.Decrypted
-		if !encrypted && p.BehindTLS() {
-			return
+		if !encrypted && (p.BehindTLS() || p.Outcome() == endpoint.Success && x.Response.Status < 300 && private(x.Client.Addr()) && private(x.Server.Addr())) {
+			return // as likely as not the hop behind what ends TLS
 		}
 		c := headerCredential(p)
 		if c == nil {
@@ -44,9 +44,6 @@ Close the port without TLS for APIs, or answer every request there with 403 befo
 			r.Evidence = detect.Evidence{{Name: "target", Value: p.Target()}, {Name: "answer", Value: credential.Word("a redirect to https")}}
 			p.Report(r)
 		case p.Outcome() == endpoint.Success:
-			if !encrypted && private(x.Client.Addr()) && private(x.Server.Addr()) {
-				return // as likely as not the hop behind what ends TLS
-			}
 			t, _ := p.State().(*window.Cache[transportOf, transports]).At(transportOf{hostName(p.Host()), p.Endpoint(), x.Server.Addr()}, p.Now())
 			if encrypted {
 				t.encrypted = true
