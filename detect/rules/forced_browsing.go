@@ -31,7 +31,7 @@ Look at what the client got with success, and take away what should not be there
 		{Name: "paths", Default: 30, Doc: "different paths within a minute"},
 		ignoreClients,
 	},
-	State: func(detect.Values) any { return window.NewCache[pathOf, []netip.Addr](50_000, 24*time.Hour) },
+	State: func(detect.Values) any { return window.NewCache[pathOf, []netip.Addr](50_000, time.Hour) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		if s := x.Response.Status; s != 404 && s != 403 || !x.Request.Present {
 			return
@@ -45,10 +45,10 @@ Look at what the client got with success, and take away what should not be there
 		e := window.Event{Time: p.Now(), Class: window.Failure, Client: p.Client(), Status: uint16(x.Response.Status)}
 		e.Fields[0] = h.Sum64() | 1
 		asked, _ := p.State().(*window.Cache[pathOf, []netip.Addr]).At(pathOf{p.Host(), e.Fields[0]}, p.Now())
-		if len(*asked) < 5 && !slices.Contains(*asked, p.Client()) {
-			*asked = append(*asked, p.Client())
+		if len(*asked) >= 5 || slices.Contains(*asked, p.Client()) {
+			return // everybody asks for it, or this client has before
 		}
-		if len(*asked) < 5 {
+		if *asked = append(*asked, p.Client()); len(*asked) < 5 {
 			p.Observe("paths_by_client", clientKey(p), e)
 		}
 	},
