@@ -37,6 +37,9 @@ type Protocol struct {
 	// Client and Server look at what a client or a server says first. There is
 	// at least one byte.
 	Client, Server func(prefix []byte) Confidence
+	// FromStart says that it is nobody's where the beginning is missing: what it
+	// begins with may stand anywhere in others.
+	FromStart bool
 	// New makes a parser, which may keep start. Bytes that are no longer of the
 	// protocol it feeds to rest.
 	New func(start *reassembly.Start, rest reassembly.Parser) reassembly.Parser
@@ -151,6 +154,9 @@ func (c *conn) look(k *reassembly.Chunk) {
 	unsure := false
 	for i := range c.table.protocols {
 		p := &c.table.protocols[i]
+		if p.FromStart && c.partial() {
+			continue
+		}
 		// Either side may be the client, whoever opened the connection.
 		switch max(p.Client(b), p.Server(b)) {
 		case Certain:

@@ -52,7 +52,7 @@ func (s *StartTLS) of(d dialect) *uint64 {
 // XMPP (RFC 6120), LDAP (RFC 4511), PostgreSQL and MySQL. Its parsers read
 // nothing but that.
 func (s *Shard) Plain() identify.Protocol {
-	return identify.Protocol{Name: "starttls", Client: LikePlain, Server: LikePlain, New: s.newPlain}
+	return identify.Protocol{Name: "starttls", Client: LikePlain, Server: LikePlain, New: s.newPlain, FromStart: true}
 }
 
 // What each of them begins with. PostgreSQL's are requests for TLS and for

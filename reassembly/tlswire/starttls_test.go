@@ -85,6 +85,19 @@ func plainFactory(start reassembly.Start) (reassembly.Parser, func() string) {
 	return k.shard.Plain().New(&start, nil), k.String
 }
 
+// In mid-stream a body may begin like a greeting.
+func TestStartTLSMidstream(t *testing.T) {
+	k := newKeep(tlswire.Limits{}, nil)
+	table := identify.New(identify.Limits{}, k.shard.Protocol(), k.shard.Plain())
+	feedParser(append([]reassemblytest.Turn{server("220 things\n")}, old(1)...), func(start *reassembly.Start) reassembly.Parser {
+		start.Handshake = false
+		return table.New(*start)
+	})
+	if st := k.shard.Stats(); st.StartTLS.Watched != 0 || len(k.list) != 1 {
+		t.Errorf("%+v, %+v", st, k.list)
+	}
+}
+
 // Asked for and not given, never asked for, and what only looks alike.
 func TestNoStartTLS(t *testing.T) {
 	for _, text := range []string{"GET / HTTP/1.1\r\n", "{\"a\":1}", "<html>", "221 x", "\x00\x00\x00\x09", "0 is no LDAP", "\x30\x84aaaaaaaaa", "\x16\x03\x01\x00\x05"} {
