@@ -3,6 +3,7 @@ package detect
 import (
 	"container/list"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -82,9 +83,11 @@ type Engine struct {
 	// attemptKeys made before; a bounded memory of Pass.AttemptKey.
 	attemptKeys map[attemptKey]string
 	windows     map[string]*sharedWindow
-	endpoints   *endpoint.Map
-	issuers     *issuer.Ledger
-	collapsed   uint64
+	// byNeeds lists the detectors that are shown an exchange of such properties.
+	byNeeds   map[Needs][]*running
+	endpoints *endpoint.Map
+	issuers   *issuer.Ledger
+	collapsed uint64
 
 	open  map[recordKey]*record
 	order *list.List // of *record, the one without news for longest first
@@ -95,6 +98,7 @@ type Engine struct {
 	minute  capture.Time
 	series  map[uint32]series
 	jobs    []job
+	marks   uint64
 	slots   chan struct{}
 	// pass is that of the exchange at hand.
 	pass Pass
@@ -126,14 +130,19 @@ type asker struct {
 type job struct {
 	pass Pass
 	done chan func(*Pass)
+	due  uint64 // the mark at which a replay waits for it
 }
 
 // Closed is the packet time without news after which a finding is closed; what
 // comes later makes a new one.
 const Closed = 24 * time.Hour
 
-// maxJobs is how much work may be under way off the packet path.
-const maxJobs = 1024
+// maxJobs is how much work may be under way off the packet path, and patience
+// how many marks of a replay Pass.Eventually gives it.
+const (
+	maxJobs  = 1024
+	patience = 64
+)
 
 // NewEngine makes an engine. It fails where a detector is invalid or a setting
 // names an option that there is not.
@@ -148,7 +157,7 @@ func NewEngine(o Options) (*Engine, error) {
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
 		issuers: issuer.NewLedger(issuer.Limits{}),
 		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
-		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), series: make(map[uint32]series),
+		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
 	}
 	known := make(map[string]bool)
 	sorted := slices.Clone(o.Detectors)
@@ -255,11 +264,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	if ins.Has&(PresentedJWT|IssuedJWT) != 0 {
 		e.showTokens(p)
 	}
-	for _, d := range e.running {
-		if d.Needs&ins.Has != 0 && d.Exchange != nil {
-			p.detector = d
-			d.Exchange(p, x)
-		}
+	for _, d := range e.needing(ins.Has) {
+		p.detector = d
+		d.Exchange(p, x)
 	}
 	if login != nil {
 		p.endpoint.LearnLogin(&ins.Answer, p.login, now)
@@ -293,11 +300,27 @@ func (e *Engine) handshake(ins *Inspection) {
 	}
 }
 
+// needing gives the detectors that an exchange with these properties is shown
+// to. There are few combinations of them.
+func (e *Engine) needing(has Needs) []*running {
+	list, ok := e.byNeeds[has]
+	if !ok {
+		for _, d := range e.running {
+			if d.Needs&has != 0 && d.Exchange != nil {
+				list = append(list, d)
+			}
+		}
+		e.byNeeds[has] = list
+	}
+	return list
+}
+
 // Mark takes the end of a round: everything before it has come. Work that is
-// done off the packet path is answered here, and findings without news for
-// long are closed.
+// done off the packet path is answered at one of the next, and findings without
+// news for long are closed.
 func (e *Engine) Mark(clock capture.Time) {
-	e.settle(!e.options.Live)
+	e.marks++
+	e.settle(e.marks)
 	for _, w := range e.windows {
 		w.set.Expire(clock)
 	}
@@ -317,7 +340,7 @@ func (e *Engine) Mark(clock capture.Time) {
 // Close tells the last version of every open finding, in the order in which
 // they had their last news.
 func (e *Engine) Close() {
-	e.settle(true)
+	e.settle(allJobs)
 	for front := e.order.Front(); front != nil; front = e.order.Front() {
 		e.close(front.Value.(*record))
 	}
@@ -365,15 +388,15 @@ func (e *Engine) ongoing(detector, key string, now capture.Time, within time.Dur
 	return r != nil && now.Sub(r.last) <= within
 }
 
-func (e *Engine) later(p *Pass, work func() func(*Pass)) {
+func (e *Engine) later(p *Pass, work func() func(*Pass), marks uint64) {
 	if len(e.jobs) >= maxJobs {
 		if e.options.Live {
 			e.stats.Deferred++
 			return
 		}
-		e.settle(true)
+		e.settle(allJobs)
 	}
-	j := job{pass: *p, done: make(chan func(*Pass), 1)}
+	j := job{pass: *p, done: make(chan func(*Pass), 1), due: e.marks + marks}
 	e.jobs = append(e.jobs, j)
 	slots := e.slots
 	go func() {
@@ -383,20 +406,27 @@ func (e *Engine) later(p *Pass, work func() func(*Pass)) {
 	}()
 }
 
+// allJobs is a mark that all work is due at.
+const allJobs = math.MaxUint64
+
 // settle runs what came of work off the packet path, in the order in which it
-// was asked for.
-func (e *Engine) settle(wait bool) {
+// was asked for: live what is done, in a replay what is due by a mark, so that
+// it comes at the same place each time.
+func (e *Engine) settle(mark uint64) {
 	for len(e.jobs) > 0 {
 		j := e.jobs[0]
 		var then func(*Pass)
-		if wait {
-			then = <-j.done
-		} else {
+		switch {
+		case e.options.Live && mark != allJobs:
 			select {
 			case then = <-j.done:
 			default:
 				return
 			}
+		case j.due > mark:
+			return
+		default:
+			then = <-j.done
 		}
 		e.jobs = e.jobs[1:]
 		if then != nil {

@@ -52,6 +52,10 @@ func (f *Finder) promising(b []byte) bool {
 	if findJWT(s) >= 0 || escapedLetter(s) {
 		return true
 	}
+	gate := &secretGate
+	if f.response {
+		gate = &issuedGate
+	}
 	// Five bytes are the shortest key of three letters in its quotes.
 	for i := 5; i < len(b); i += 64 {
 		var colons uint64
@@ -68,7 +72,7 @@ func (f *Finder) promising(b []byte) bool {
 		for ; colons != 0; colons &= colons - 1 {
 			at := i + bits.TrailingZeros64(colons)
 			last := binary.LittleEndian.Uint32(b[at-4:]) // three letters and a quote
-			if last>>24 != '"' && last>>24 > ' ' || last>>24 == '"' && !secretGate.has(threeOf(last)) {
+			if last>>24 != '"' && last>>24 > ' ' || last>>24 == '"' && !gate.has(threeOf(last)) {
 				continue
 			}
 			if f.promisingColon(s, at) {

@@ -117,6 +117,7 @@ var notWithin = []string{
 var (
 	lastGate   letterGate // the last three letters of all names and suffixes, as they are written
 	secretGate letterGate // those of fields that hold secrets
+	issuedGate letterGate // those of fields that answers give them in
 	exactGate  letterGate // first and last four letters of names, hashed
 	partGate   letterGate // last four letters of names, hashed
 	suffixGate letterGate // last four letters of suffixes, hashed
@@ -176,11 +177,17 @@ func init() {
 		if f.secret() {
 			secretGate.addSpelled(v)
 		}
+		if f.issued() {
+			issuedGate.addSpelled(v)
+		}
 	}
 	for _, s := range suffixes {
 		v := lastLetters(s.end)
 		lastGate.addSpelled(v)
 		secretGate.addSpelled(v)
+		if s.f.issued() {
+			issuedGate.addSpelled(v)
+		}
 		suffixGate.add(mixed(v))
 	}
 }
@@ -204,6 +211,16 @@ var jwtLetters = lastLetters("jwt")
 // or say what a login is.
 func (f field) secret() bool {
 	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization || f == fieldQuery || f == fieldCodeWeak
+}
+
+// issued reports whether an answer may give something under such a name:
+// passwords, grants and what only its shape makes a key are none of it.
+func (f field) issued() bool {
+	switch f {
+	case fieldPassword, fieldNewPassword, fieldSecret, fieldGrant, fieldQuery, fieldVerifier, fieldLooseToken, fieldLooseKey, fieldSignature:
+		return false
+	}
+	return f.secret()
 }
 
 // nameByte gives a letter in lower case; 0 for separators, 1 for what divides

@@ -48,9 +48,10 @@ type Secrets struct {
 
 // hmacTable holds the states of the first variants, in order, for one hash.
 type hmacTable struct {
-	once sync.Once
-	size int // of one state
-	b    []byte
+	once   sync.Once
+	size   int // of one state
+	b      []byte
+	absent []uint8 // a bit a variant that a candidate has not
 }
 
 // NewSecrets reads the built-in list, the dictionary of common passwords and,
@@ -211,7 +212,7 @@ func (s *Secrets) search(try *trial, table *hmacTable, from, to int) (Guess, boo
 	for i := from; i < to; i++ {
 		for v := range variants {
 			if at := (i*variants + v) * 2 * table.size; at < len(table.b) {
-				if !try.states(table.b[at:at+table.size], table.b[at+table.size:at+2*table.size]) {
+				if table.absent[i]>>v&1 == 1 || !try.states(table.b[at:at+table.size], table.b[at+table.size:at+2*table.size]) {
 					continue
 				}
 			}
@@ -234,10 +235,12 @@ func (s *Secrets) search(try *trial, table *hmacTable, from, to int) (Guess, boo
 // prepare makes the states of the first candidates. A variant that does not
 // exist has those of the candidate itself.
 func (s *Secrets) prepare(table *hmacTable, h hash.Hash) {
-	for i := range min(len(s.ends), maxStates/variants) {
+	table.absent = make([]uint8, min(len(s.ends), maxStates/variants))
+	for i := range table.absent {
 		for v := range variants {
 			secret := variant(s.candidate(i), v)
 			if secret == nil {
+				table.absent[i] |= 1 << v
 				secret = s.candidate(i)
 			}
 			table.b = appendStates(table.b, h, secret)

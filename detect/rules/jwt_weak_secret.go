@@ -59,7 +59,7 @@ func weakSecret(p *detect.Pass, c *credential.Credential, issued bool) {
 	*tried = append(*tried, c.ID)
 	secrets, hints := p.Secrets(), credential.Hints{Host: p.Host(), Names: p.Options().Strings("names")}
 	kept := *c
-	p.Later(func() func(*detect.Pass) {
+	p.Eventually(func() func(*detect.Pass) {
 		guess, ok := secrets.Guess(t, hints)
 		if !ok {
 			return nil
