@@ -51,6 +51,7 @@ type record struct {
 	host, method, path string
 	status             int
 	evidence           Evidence
+	raw                bool // it is not redacted yet: it is when it is told
 
 	// Of the first event.
 	file      string
@@ -182,8 +183,8 @@ func (rec *record) add(p *Pass, r *Report) {
 	if rec.several&credentials == 0 && r.Credential != nil && named(r.Credential) != rec.credential {
 		rec.several |= credentials
 	}
-	if r.Verdict != 0 {
-		rec.evidence = settle(p, r) // a window's evidence grows
+	if r.Verdict != 0 && len(r.Evidence) > 0 {
+		rec.evidence, rec.raw = r.Evidence, true // a window's evidence grows
 	}
 }
 
@@ -201,15 +202,19 @@ func (rec *record) describe(p *Pass, r *Report) {
 	if r.Status != 0 {
 		rec.status = r.Status
 	}
-	rec.evidence = settle(p, r)
+	rec.evidence, rec.raw = settle(p, r), false
 }
 
 // settle gives a report's evidence, redacted, to be kept.
 func settle(p *Pass, r *Report) Evidence {
-	e := slices.Clone(r.Evidence)
 	if r.Explain != nil {
-		e = r.Explain(p)
+		return settled(r.Explain(p))
 	}
+	return settled(r.Evidence)
+}
+
+func settled(e Evidence) Evidence {
+	e = slices.Clone(e)
 	for i := range e {
 		e[i].Value = e[i].Value.Settle()
 	}
@@ -290,6 +295,9 @@ func (rec *record) severity() Severity {
 
 // finding makes the version as of now.
 func (rec *record) finding(sensor string) Finding {
+	if rec.raw {
+		rec.evidence, rec.raw = settled(rec.evidence), false
+	}
 	f := Finding{
 		ID: rec.id(sensor), Version: rec.version,
 		Detector: rec.detector.Name, Title: rec.title, Severity: rec.severity(), Confidence: rec.confidence,

@@ -106,7 +106,7 @@ type tokens struct {
 	presented, issued           []*credential.Credential
 	presentedKnown, issuedKnown bool
 
-	shown   [8192]shownToken
+	shown   [4096][4]shownToken
 	suspect bool // of the exchange's tokens, as far as they were shown
 }
 
@@ -143,6 +143,27 @@ func (t *tokens) next() {
 	t.suspect = false
 }
 
+// at gives the place of a token, and whether it was shown already. Of four that
+// fall together the one shown first makes room.
+func (t *tokens) at(what uint64, now capture.Time) (seen *shownToken, again bool) {
+	set := &t.shown[what%uint64(len(t.shown))]
+	seen = &set[0]
+	for i := range set {
+		s := &set[i]
+		if s.what == what {
+			seen, again = s, now < s.until
+			break
+		}
+		if s.until < seen.until {
+			seen = s
+		}
+	}
+	if !again {
+		*seen = shownToken{what: what, until: now.Add(Reshow)}
+	}
+	return seen, again
+}
+
 // showTokens shows the exchange's tokens to those who look at tokens.
 func (e *Engine) showTokens(p *Pass) {
 	for _, c := range p.IssuedTokens() {
@@ -155,12 +176,8 @@ func (e *Engine) showTokens(p *Pass) {
 
 func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 	what := tokenKey(p, c, issued)
-	seen := &e.tokens.shown[what%uint64(len(e.tokens.shown))]
 	now := p.Now()
-	again := seen.what == what && now < seen.until
-	if !again {
-		*seen = shownToken{what: what, until: now.Add(Reshow)}
-	}
+	seen, again := e.tokens.at(what, now)
 	for i, d := range e.onTokens {
 		if bit := uint64(1) << i; !again || i >= 64 || d.Attempt && seen.reported&bit != 0 {
 			p.detector, p.showing = d, showing{seen, what, bit}

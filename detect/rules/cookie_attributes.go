@@ -2,11 +2,13 @@ package rules
 
 import (
 	"strings"
+	"time"
 
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -23,6 +25,8 @@ Set such cookies with the prefix __Host-, with Secure, HttpOnly and SameSite=Lax
 	Severity: detect.Medium, Confidence: detect.Certain,
 	CWE: []int{614, 1004, 1275}, OWASP: []string{"API8:2023"}, ASVS: []string{"3.3.1", "3.3.2", "3.3.3", "3.3.4"}, RFC: []string{"RFC 6265 §4.1.2"},
 	Needs: detect.Issued,
+	// What was said of a host's cookie, for a minute: it comes with every login.
+	State: func(detect.Values) any { return window.NewCache[string, string](10_000, time.Minute) },
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		for i, list := 0, p.Issued(); i < len(list); i++ {
 			c := &list[i]
@@ -33,12 +37,18 @@ Set such cookies with the prefix __Host-, with Secure, HttpOnly and SameSite=Lax
 			if line == "" {
 				continue
 			}
+			key := detect.Key(hostOf(p), c.Place.Name)
+			said, _ := p.State().(*window.Cache[string, string]).AtUntouched(key, p.Now())
+			if *said == line {
+				continue
+			}
+			*said = line
 			severity, lacks := cookieLacks(c.Place.Name, line, hostName(p.Host()), x.TLS == exchange.Decrypted, p.BehindTLS())
 			if severity == 0 {
 				continue
 			}
 			p.Report(detect.Report{
-				Key: detect.Key(hostOf(p), c.Place.Name), Severity: severity, Credential: c,
+				Key: key, Severity: severity, Credential: c,
 				Evidence: detect.Evidence{{Name: "lacks", Value: p.Redact(strings.Join(lacks, ", "))}},
 			})
 		}
