@@ -12,11 +12,11 @@ import (
 var _ = register(detect.Detector{
 	Name:  "no_throttling",
 	Title: "Nobody slows down guessing at a login",
-	Doc: `A hundred logins of one client, or for one account, failed within ten minutes, all of them reached the server that was watched, and none was answered with 429, 403, 423 or 503 or with Retry-After.
+	Doc: `A hundred logins of one client, or for one account, failed within ten minutes, which is at least half of those there were, all of them reached the server that was watched, and none was answered with 429, 403, 423 or 503 or with Retry-After.
 
 Whoever may try as often as he likes finds every password that is not good, and the code of every second factor that is short. One client alone is easily blocked; that nothing happens to a hundred failures of one account shows that nothing counts them.
 
-This speaks of the place in the network that was watched: something in front may throttle others, and a server may lock an account without saying so, which looks the same from outside. An answer that asks for a captcha in its text is not told from others.
+Where most logins succeed, many people share an address, or somebody tests the load. This speaks of the place in the network that was watched: something in front may throttle others, and a server may lock an account without saying so, which looks the same from outside. An answer that asks for a captcha in its text is not told from others.
 
 Count failures by account as well as by client, slow down or ask for another proof after a few, and say so in the answer. Test that it works behind the proxy, where all requests come from one address.`,
 	Severity: detect.Medium, Confidence: detect.Firm,
@@ -53,9 +53,10 @@ type throttling struct{ seen *window.Cache[string, bool] }
 func (t *throttling) Evicted() uint64 { return t.seen.Evicted() }
 
 func notThrottled(p *detect.Pass, key string, s *window.Summary) {
-	failures := s.Within(10 * time.Minute)[window.Failure]
+	counts := s.Within(10 * time.Minute)
+	failures := counts[window.Failure]
 	place := detect.Key(hostOf(p), p.Endpoint())
-	if s.Latest.Class != window.Failure || failures < uint64(p.Options().Int("failures")) || ignored(p) ||
+	if s.Latest.Class != window.Failure || failures < uint64(p.Options().Int("failures")) || 2*failures < counts.Total() || ignored(p) ||
 		p.State().(*throttling).seen.Get(key, p.Now()) != nil ||
 		p.Ongoing("no_throttling", place, 0) { // another window has counted this one
 		return
