@@ -46,7 +46,7 @@ func (p *Pass) IssuedTokens() []*credential.Credential {
 		t.issuedKnown = true
 		for i, list := 0, p.Issued(); i < len(list); i++ {
 			c := &list[i]
-			if c.JWT != nil && intact(&x.Response, c) && forUse(c) && !p.presents(c.ID) {
+			if c.JWT != nil && intact(&x.Response, c) && forUse(c) && !p.Presents(c.ID) {
 				t.issued = append(t.issued, c)
 			}
 		}
@@ -54,7 +54,8 @@ func (p *Pass) IssuedTokens() []*credential.Credential {
 	return t.issued
 }
 
-func (p *Pass) presents(id credential.ID) bool {
+// Presents reports whether the request holds that credential.
+func (p *Pass) Presents(id credential.ID) bool {
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		if list[i].ID == id {
 			return true

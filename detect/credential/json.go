@@ -169,7 +169,7 @@ func (f *Finder) promisingKey(key, rest string) bool {
 	default:
 		strong = !f.response
 	}
-	for rest != "" && rest[0] <= ' ' {
+	for rest != "" && jsonClass[rest[0]] <= byteSpace { // what the lexer passes over
 		rest = rest[1:]
 	}
 	if rest == "" {

@@ -37,7 +37,7 @@ Send Cache-Control: no-store with every answer that holds a token, and check tha
 			default:
 				continue
 			}
-			if c.Guessable || presents(p, c.ID) {
+			if c.Guessable || p.Presents(c.ID) {
 				continue
 			}
 			p.Report(detect.Report{
@@ -52,13 +52,4 @@ Send Cache-Control: no-store with every answer that holds a token, and check tha
 func noStore(h exchange.Header) (yes bool) {
 	h.Each("Cache-Control", func(v string) { yes = yes || strings.Contains(strings.ToLower(v), "no-store") })
 	return yes
-}
-
-func presents(p *detect.Pass, id credential.ID) bool {
-	for i, list := 0, p.Presented(); i < len(list); i++ {
-		if list[i].ID == id {
-			return true
-		}
-	}
-	return false
 }
