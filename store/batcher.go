@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -306,9 +307,13 @@ func (b *Batcher) write(ctx context.Context, block *Block) error {
 		b.mu.Lock()
 		b.stats.Failures++
 		b.mu.Unlock()
+		full := errors.Is(err, syscall.ENOSPC) // what is being sent makes room
+		closing := false
 		select {
-		case <-b.closing: // this was the last attempt
-			return err
+		case <-b.closing: // this was the last attempt, but on a full disk
+			if closing = true; !full {
+				return err
+			}
 		default:
 		}
 		if !b.opt.Retry || errors.Is(err, ErrPoison) {
@@ -317,9 +322,14 @@ func (b *Batcher) write(ctx context.Context, block *Block) error {
 		if b.opt.Failed != nil {
 			b.opt.Failed(err)
 		}
+		end := b.closing // one attempt more
+		pause := again.pause()
+		if closing {
+			end, pause = nil, 50*time.Millisecond
+		}
 		select {
-		case <-time.After(again.pause()):
-		case <-b.closing: // one attempt more
+		case <-time.After(pause):
+		case <-end:
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		}
