@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,11 +91,7 @@ func authOptional(p *detect.Pass, x *exchange.Exchange) {
 	if o.n++; o.n == 1 {
 		o.first = p.Now()
 	}
-	known := false
-	for _, c := range o.clients {
-		known = known || c == p.Client()
-	}
-	if !known && len(o.clients) < 8 {
+	if len(o.clients) < 8 && !slices.Contains(o.clients, p.Client()) {
 		o.clients = append(o.clients, p.Client())
 	}
 	if o.n < uint64(p.Options().Int("answers")) || len(o.clients) < p.Options().Int("clients") {

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -103,9 +102,9 @@ func logsOut(method, template string) bool {
 		last = last[:i]
 	}
 	if method == "DELETE" {
-		return slices.ContainsFunc(sessionPlaces, func(w string) bool { return sameWord(last, w) })
+		return containsWord(sessionPlaces, last)
 	}
-	return slices.ContainsFunc(logoutWords, func(w string) bool { return sameWord(last, w) })
+	return containsWord(logoutWords, last)
 }
 
 var (
