@@ -23,7 +23,7 @@ func refused(folder, imported string) string {
 		return "it is in no layer"
 	case isOurs && layer(inModule) < layer(folder):
 		return "imports run cmd → store → detect → reassembly → capture"
-	case inModule == "detect" && within(folder, "detect/credential", "detect/endpoint", "detect/window"):
+	case inModule == "detect" && within(folder, "detect/credential", "detect/endpoint", "detect/expression", "detect/window"):
 		return "detect builds on it, not the other way round"
 	case (imported == "C" || strings.HasSuffix(imported, "gopacket/pcap") || strings.HasSuffix(imported, "gopacket/afpacket")) &&
 		!within(folder, "capture/live", "capture/afpacket"):

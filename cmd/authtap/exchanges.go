@@ -123,10 +123,10 @@ func (m *masker) rebuilt(x *exchange.Exchange) rebuilt {
 	r.path, r.query = x.PathQuery()
 	m.probe.Request = exchange.Message{Present: true, Method: x.Request.Method, Target: x.Request.Target}
 	found := m.finder.Find(&m.probe)
-	r.query = credential.MaskQuery(&found, r.query)
+	r.query = credential.MaskText(&found, r.query)
 	for i := range found.Request {
 		if part := found.Request[i].Place.Part; part == credential.InPath || part == credential.InUserinfo {
-			r.path = credential.MaskQuery(&found, r.path)
+			r.path = credential.MaskText(&found, r.path)
 			break
 		}
 	}

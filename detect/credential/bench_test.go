@@ -140,7 +140,7 @@ func BenchmarkRedact(b *testing.B) {
 }
 
 // The most that one request can make of it: 64 KiB of encoded parameters.
-func BenchmarkMaskQueryHostile(b *testing.B) {
+func BenchmarkMaskTextHostile(b *testing.B) {
 	var q strings.Builder
 	for i := range 64 {
 		fmt.Fprintf(&q, "&password=%d%%2b%s&api_key=%s", i, strings.Repeat("aB3%5c", 80), strings.Repeat("xY7+z9%25", 50))
@@ -151,7 +151,7 @@ func BenchmarkMaskQueryHostile(b *testing.B) {
 	b.SetBytes(int64(len(query)))
 	b.ResetTimer()
 	for range b.N {
-		MaskQuery(&found, query)
+		MaskText(&found, query)
 	}
 }
 

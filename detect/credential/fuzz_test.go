@@ -21,7 +21,7 @@ func checkFound(t *testing.T, f *Finder, x *exchange.Exchange) {
 		}
 	}
 	for i, s := range texts {
-		texts[i] = Redact(&found, s).String() + "\n" + MaskQuery(&found, s)
+		texts[i] = Redact(&found, s).String() + "\n" + MaskText(&found, s)
 	}
 	all := strings.Join(texts, "\n")
 	for _, list := range [][]Credential{found.Request, found.Response} {

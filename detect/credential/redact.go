@@ -40,13 +40,26 @@ func Redact(found *Found, s string) Redacted {
 	return Redacted{text: s}
 }
 
-// MaskQuery gives a query in full length with the values of credentials
-// replaced by their masks. It gives query itself where there are none.
-func MaskQuery(found *Found, query string) string {
-	if query == "" {
+// MaskText gives a text of an exchange in full length with the values of
+// credentials replaced by their masks. It gives the text itself where there are
+// none.
+func MaskText(found *Found, s string) string {
+	if s == "" {
 		return ""
 	}
-	return redact(found, query)
+	return redact(found, s)
+}
+
+// MaskField does the same for the value of a header or field: under a secret's
+// name it gives nothing but the length.
+func MaskField(found *Found, name, value string) string {
+	if fieldOf(name) != fieldAuthorization {
+		quoted := `"` + name + `":"`
+		if len(hideNamed(nil, quoted+value, len(name)+2, "")) > 0 {
+			return "…(" + strconv.Itoa(len(value)) + ")"
+		}
+	}
+	return MaskText(found, value)
 }
 
 // span is a part of a text to be hidden; mask is what to put there, if it is

@@ -139,14 +139,14 @@ func TestPlantedSecrets(t *testing.T) {
 			say("%v", p.x.Request.Target)
 			out[len(out)-1] = Redact(&found, p.x.Request.Target).String()
 			_, query, _ := strings.Cut(p.x.Request.Target, "?")
-			out = append(out, MaskQuery(&found, query), Redact(&found, string(p.x.Request.Body.Bytes)).String(), Redact(&found, string(p.x.Response.Body.Bytes)).String())
+			out = append(out, MaskText(&found, query), Redact(&found, string(p.x.Request.Body.Bytes)).String(), Redact(&found, string(p.x.Response.Body.Bytes)).String())
 			for _, h := range append(p.x.Request.Header, p.x.Response.Header...) {
 				out = append(out, Redact(&found, h.Value).String(), Redact(&found, h.Name+": "+h.Value).String())
 			}
 			for name, text := range e {
 				for _, context := range []string{"%s", "x %s y", `{"note":"%s"}`, "/a/%s/b?c=1", "a=%s&b=2", "<b>%s</b>"} {
 					s := strings.Replace(context, "%s", text, 1)
-					for n, got := range []string{Redact(&found, s).String(), MaskQuery(&found, s)} {
+					for n, got := range []string{Redact(&found, s).String(), MaskText(&found, s)} {
 						if part := leakOf(got, secret, text); part != "" {
 							t.Errorf("%s of %q, %s (%d): %q of it is in %q", p.name, secret, name, n, part, got)
 						}
@@ -216,8 +216,8 @@ func TestRedactShapes(t *testing.T) {
 		if got := Redact(nil, s).String(); got != want {
 			t.Errorf("%q: got %q, want %q", s, got, want)
 		}
-		if got := MaskQuery(&Found{}, s); got != want {
-			t.Errorf("MaskQuery of %q: got %q, want %q", s, got, want)
+		if got := MaskText(&Found{}, s); got != want {
+			t.Errorf("MaskText of %q: got %q, want %q", s, got, want)
 		}
 	}
 }
@@ -228,8 +228,8 @@ func TestRedactBounds(t *testing.T) {
 	if len(got) > redactOutput+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
 		t.Errorf("%d bytes, ends in %q", len(got), got[len(got)-8:])
 	}
-	if got := MaskQuery(nil, long); got != long {
-		t.Error("MaskQuery cut its query")
+	if got := MaskText(nil, long); got != long {
+		t.Error("MaskText cut its query")
 	}
 	// A secret that the limit on what is read cuts in two.
 	f := NewFinder(Options{})
