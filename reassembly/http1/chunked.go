@@ -13,8 +13,11 @@ func (p *conn) chunked(h *half, c *reassembly.Chunk, at int) int {
 	b := c.Bytes[at:]
 	switch h.state {
 	case inSize:
-		if p.withholds(h, c, at) || p.absent(h, c, at) {
+		if p.withholds(h, c, at) {
 			return at
+		}
+		if n, decided := p.absent(h, c, at); decided {
+			return n
 		}
 		return p.chunkSize(h, c, at)
 	case inExtension: // section 7.1.1: nobody reads them

@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/authtap/authtap/reassembly"
@@ -87,7 +89,8 @@ type half struct {
 	// Of the message under way:
 	damage exchange.Damage
 	// uncertain: it may have no content after all (the response to a HEAD that
-	// is not known). withheld: its content may not come (the server did not
+	// is not known); what may be the next status line is then in buf, from
+	// early on. withheld: its content may not come (the server did not
 	// wait for it). ambiguous: others may see another end of it.
 	uncertain, withheld, ambiguous bool
 	cr                             bool // the last byte was a CR that may end a line
@@ -98,6 +101,7 @@ type half struct {
 	slot                           *slot
 	scan                           scanner
 	buf                            []byte // the beginning of a head or trailer
+	early                          point
 	remain                         uint64
 	extension                      int
 	body                           content.Body
@@ -172,6 +176,7 @@ func (p *conn) End(d reassembly.Direction, why reassembly.End, at reassembly.Ori
 	}
 	p.open()
 	h := &p.live.half[d]
+	p.undecided(h, d)
 	end := point{seq: p.next[d], at: at}
 	switch h.state {
 	case lost, over:
@@ -209,7 +214,8 @@ func (p *conn) bytes(c *reassembly.Chunk) {
 		case inContent:
 			at = p.content(h, c, at)
 		case untilEnd:
-			if p.absent(h, c, at) {
+			if n, decided := p.absent(h, c, at); decided {
+				at = n
 				continue
 			}
 			h.body.Add(&p.shard.pool, c.Bytes[at:])
@@ -263,8 +269,11 @@ func (p *conn) first(h *half, c *reassembly.Chunk, at int) int {
 
 // content takes in content of known length.
 func (p *conn) content(h *half, c *reassembly.Chunk, at int) int {
-	if p.withholds(h, c, at) || p.absent(h, c, at) {
+	if p.withholds(h, c, at) {
 		return at
+	}
+	if n, decided := p.absent(h, c, at); decided {
+		return n
 	}
 	b := c.Bytes[at:]
 	if uint64(len(b)) < h.remain {
@@ -294,23 +303,73 @@ func (p *conn) withholds(h *half, c *reassembly.Chunk, at int) bool {
 	return true
 }
 
-// absent reports whether content that was to come is not there: the response
-// seems to be to a HEAD that is not known, since another one follows. Or this
-// one is content, so counting is over.
-func (p *conn) absent(h *half, c *reassembly.Chunk, at int) bool {
+// absent looks for a status line where content is to begin: the response seems
+// to be to a HEAD that is not known, if another one follows. Or this one is
+// content, so counting is over. It reports whether the bytes up to n are dealt
+// with: as part of what may be a status line, or since the message has ended.
+func (p *conn) absent(h *half, c *reassembly.Chunk, at int) (n int, decided bool) {
 	if !h.uncertain {
-		return false
+		return at, false
+	}
+	line := c.Bytes[at:]
+	held := len(h.buf)
+	if held > 0 {
+		line = slices.Concat(h.buf, line[:min(len(line), longStart)])
+	}
+	switch LikeResponse(line) {
+	case identify.NotMine:
+		if held > 0 {
+			p.undecided(h, c.Dir)
+			return at, true
+		}
+		h.uncertain = false
+		return at, false
+	case identify.Unsure:
+		if held == 0 {
+			h.early = pointAt(c, at)
+		}
+		h.buf = p.shard.pool.Put(h.buf, c.Bytes[at:])
+		return len(c.Bytes), true
 	}
 	h.uncertain = false
-	if LikeResponse(c.Bytes[at:]) != identify.Certain {
-		return false
-	}
 	end := pointAt(c, at)
+	if held > 0 {
+		end = h.early
+	}
+	early := p.earlier(h, c.Dir)
 	end.hasAck = false // that of the chunk before it
 	h.slot.flags |= empty
 	p.flags &^= serverInStep
 	p.finish(h, nil, end)
-	return true
+	if early != nil {
+		p.bytes(early)
+	}
+	return at, true
+}
+
+// earlier gives what is held of a possible status line as a chunk, nil where
+// nothing is.
+func (p *conn) earlier(h *half, d reassembly.Direction) *reassembly.Chunk {
+	if len(h.buf) == 0 {
+		return nil
+	}
+	e := h.early
+	c := &reassembly.Chunk{Dir: d, Bytes: bytes.Clone(h.buf), Seq: e.seq, Ack: e.ack, HasAck: e.hasAck, Origin: e.at}
+	p.shard.pool.Release(h.buf)
+	h.buf = nil
+	return c
+}
+
+// undecided takes what is held of a possible status line for content: it will
+// not be told any more.
+func (p *conn) undecided(h *half, d reassembly.Direction) {
+	if !h.uncertain {
+		return
+	}
+	if early := p.earlier(h, d); early != nil {
+		h.uncertain = false
+		p.bytes(early)
+	}
 }
 
 // conflict marks what the bytes of direction d that arrived twice may belong
@@ -341,6 +400,7 @@ func (p *conn) conflict(d reassembly.Direction) {
 func (p *conn) gap(c *reassembly.Chunk) {
 	h := &p.live.half[c.Dir]
 	p.flags |= gapSeen
+	p.undecided(h, c.Dir)
 	end := point{seq: c.Seq, at: c.Origin}
 	switch h.state {
 	case over:

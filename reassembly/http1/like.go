@@ -70,9 +70,9 @@ func LikeResponse(b []byte) identify.Confidence {
 		}
 	}
 	switch {
-	case len(b) < len(line):
+	case len(b) <= len(line): // more digits may come
 		return identify.Unsure
-	case len(b) > len(line) && b[len(line)] != ' ' && b[len(line)] != '\r' && b[len(line)] != '\n':
+	case b[len(line)] != ' ' && b[len(line)] != '\r' && b[len(line)] != '\n':
 		return identify.NotMine
 	}
 	return identify.Certain
