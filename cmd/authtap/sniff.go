@@ -50,6 +50,8 @@ ends, SIGUSR1 prints statistics.`,
 			switch {
 			case len(s.Interfaces) == 0:
 				return usageError{errors.New("no interface is given: -i INTERFACE, and -D lists them"), cmd.CommandPath()}
+			case s.Format == config.SARIF:
+				return usageError{errors.New("--format sarif is one log of all findings, which a live run never has: store them, and print them with authtap findings"), cmd.CommandPath()}
 			case filterFile != "" && filter != "":
 				return usageError{errors.New("a filter is given twice, as -F FILE and as arguments"), cmd.CommandPath()}
 			case write == "-":

@@ -1,8 +1,11 @@
-// Package output prints findings: as lines of JSON, as lines of text, and as a
-// table.
+// Package output prints findings: as lines of JSON, in a form of our own and in
+// those of others (ECS, OCSF, EVE), as lines of text, as a table, and as a SARIF
+// log.
 //
 // Contract: Lines and Text are sinks; each version that they are given is a
 // line, and each Write one write to what is below, so that lines are whole.
+// What a finding does not say is absent in every form, never empty or null, and
+// every form tells the verdict in the finding's own word.
 // They belong to one goroutine and keep nothing. What comes from traffic can do
 // nothing to a terminal: see Escape; the lines of JSON are written so that they
 // are the same to a parser, and as harmless.
@@ -19,15 +22,42 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/store"
 )
 
-// Lines prints findings as lines of JSON (docs/finding.schema.json). It
-// implements store.Sink.
-type Lines struct{ w io.Writer }
+// Lines prints findings as lines of JSON. It implements store.Sink.
+type Lines struct {
+	w    io.Writer
+	form func(*detect.Finding) any
+}
 
-// NewLines prints to w.
-func NewLines(w io.Writer) *Lines { return &Lines{w} }
+// NewLines prints to w, as docs/finding.schema.json says.
+func NewLines(w io.Writer) *Lines { return &Lines{w, own} }
+
+// NewECS prints to w, in the Elastic Common Schema. version is the program's.
+func NewECS(w io.Writer, version string) *Lines {
+	return &Lines{w, func(f *detect.Finding) any { return ecs(f, version) }}
+}
+
+// NewOCSF prints to w, as Detection Findings of the Open Cybersecurity Schema
+// Framework. version is the program's.
+func NewOCSF(w io.Writer, version string) *Lines {
+	return &Lines{w, func(f *detect.Finding) any { return ocsf(f, version) }}
+}
+
+// NewEVE prints to w, as Suricata's EVE does alerts.
+func NewEVE(w io.Writer) *Lines { return &Lines{w, func(f *detect.Finding) any { return eve(f) }} }
+
+// own is a finding's own form.
+func own(f *detect.Finding) any {
+	if f.References == nil {
+		with := *f
+		with.References = []string{} // the schema has a list, not null
+		return &with
+	}
+	return f
+}
 
 // Write prints the block's findings.
 func (l *Lines) Write(ctx context.Context, b *store.Block) error {
@@ -37,11 +67,8 @@ func (l *Lines) Write(ctx context.Context, b *store.Block) error {
 	var all bytes.Buffer
 	encoder := json.NewEncoder(&all)
 	encoder.SetEscapeHTML(false) // this is no HTML, and reads better
-	for _, f := range b.Findings {
-		if f.References == nil {
-			f.References = []string{} // the schema has a list, not null
-		}
-		if err := encoder.Encode(f); err != nil {
+	for i := range b.Findings {
+		if err := encoder.Encode(l.form(&b.Findings[i])); err != nil {
 			return err
 		}
 	}
