@@ -30,9 +30,9 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// HidePrincipals replaces the names of accounts by keyed hashes.
 	HidePrincipals bool
-	// MaxFindings that are open at once (0: 100,000), and WindowKeys of each
-	// window (0: 200,000).
-	MaxFindings, WindowKeys int
+	// MaxFindings that are open at once (0: 100,000), WindowKeys of each window
+	// (0: 200,000), and WindowBytes of all windows together (0: 100 MiB).
+	MaxFindings, WindowKeys, WindowBytes int
 	// Secrets that JSON Web Tokens are tried with; nil tries none.
 	Secrets *credential.Secrets
 	// Live lets work that is done off the packet path come when it comes. A
@@ -67,13 +67,15 @@ type Stats struct {
 	Endpoints endpoint.Stats
 	Issuers   issuer.Stats
 	Windows   map[string]window.Stats
+	// WindowBytes (an estimate) are those of all windows as of now.
+	WindowBytes uint64
 }
 
 // Engine shows exchanges to detectors, decides on verdicts and keeps the open
 // findings.
 //
 // Contract: one goroutine, no locks, packet time only. It is bounded by
-// MaxFindings, WindowKeys, the bounds of package endpoint and those of the
+// MaxFindings, WindowKeys and WindowBytes, the bounds of package endpoint and those of the
 // detectors' state. The same exchanges and marks give the same findings.
 type Engine struct {
 	options  Options
@@ -83,6 +85,7 @@ type Engine struct {
 	// attemptKeys made before; a bounded memory of Pass.AttemptKey.
 	attemptKeys map[attemptKey]string
 	windows     map[string]*sharedWindow
+	budget      *window.Budget // of the windows
 	// byNeeds lists the detectors that are shown an exchange of such properties.
 	byNeeds   map[Needs][]*running
 	endpoints *endpoint.Map
@@ -150,6 +153,9 @@ func NewEngine(o Options) (*Engine, error) {
 	if o.MaxFindings == 0 {
 		o.MaxFindings = 100_000
 	}
+	if o.WindowBytes == 0 {
+		o.WindowBytes = 100 << 20
+	}
 	if o.Input == nil {
 		o.Input = func(uint32) string { return "" }
 	}
@@ -157,7 +163,8 @@ func NewEngine(o Options) (*Engine, error) {
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
 		issuers: issuer.NewLedger(issuer.Limits{}),
 		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
-		slots: make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
+		budget: window.NewBudget(uint64(o.WindowBytes)),
+		slots:  make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
 	}
 	known := make(map[string]bool)
 	sorted := slices.Clone(o.Detectors)
@@ -181,7 +188,7 @@ func NewEngine(o Options) (*Engine, error) {
 		for _, w := range d.Windows {
 			shared := e.windows[w.Name]
 			if shared == nil {
-				shared = &sharedWindow{window.New(window.Options{Span: w.Span, Keys: o.WindowKeys}), w.Span, nil}
+				shared = &sharedWindow{window.New(window.Options{Span: w.Span, Keys: o.WindowKeys, Budget: e.budget}), w.Span, nil}
 				e.windows[w.Name] = shared
 			}
 			if shared.span != w.Span {
@@ -361,6 +368,7 @@ func (e *Engine) Stats() Stats {
 			s.Forgotten += m.Evicted()
 		}
 	}
+	s.WindowBytes = e.budget.Bytes()
 	s.Windows = make(map[string]window.Stats, len(e.windows))
 	for name, w := range e.windows {
 		s.Windows[name] = w.set.Stats()

@@ -82,7 +82,7 @@ func (p *program) detection(s *config.Settings, source capture.Source, live bool
 	memory := budget(s, live)
 	o := detect.Options{
 		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
-		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory),
+		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
 		Live: live, Settings: map[string]detect.Values{},
 	}
 	for _, d := range rules.All() {
@@ -229,6 +229,13 @@ func (c *counts) engine(s detect.Stats) {
 	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
 	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
 	c.some(s.Deferred, "guesses at secrets and checks of signatures left out: too many at a time")
+	var keys, evicted, late uint64
+	for _, w := range s.Windows {
+		keys, evicted, late = keys+w.Keys, evicted+w.Evicted, late+w.Late
+	}
+	c.some(keys, fmt.Sprintf("keys in sliding windows, in %d KiB", s.WindowBytes>>10))
+	c.some(evicted, "keys of sliding windows made room for others")
+	c.some(late, "observations older than their window")
 	c.some(s.Forgotten, "entries of detectors' memory made room for others")
 	c.some(s.Issuers.Evicted, "issuers, keys and their ways of signing made room for others")
 }

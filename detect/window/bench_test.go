@@ -45,3 +45,19 @@ func BenchmarkCache(b *testing.B) {
 		i++
 	}
 }
+
+// Many keys under attack, with more values than are kept.
+func BenchmarkAddHeavyKeys(b *testing.B) {
+	b.ReportAllocs()
+	set, i := New(Options{Span: 10 * time.Minute}), 0
+	keys := make([]string, 100)
+	for i := range keys {
+		keys[i] = "192.0.2.1|api.example.com|" + strconv.Itoa(i)
+	}
+	for b.Loop() {
+		h := uint64(i + 1)
+		s := set.Add(keys[i%100], Event{Time: at(time.Duration(i) * time.Millisecond), Fields: [Fields]uint64{h, h, h, 7, h}, Label: "user", Client: netip.IPv6Loopback()})
+		s.Distinct()
+		i++
+	}
+}

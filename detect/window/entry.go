@@ -2,193 +2,344 @@ package window
 
 import (
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/authtap/authtap/capture"
 )
 
+// entry is what is kept of one key. Most keys never have a second event, so the
+// first stands here as it came; what several need is made with the second.
+type entry struct {
+	digest     digest
+	prev, next *entry       // in its list
+	chain      *entry       // in its bucket
+	last       capture.Time // of its latest event
+	*content
+	fields [Fields]uint64 // of the first event, while content is nil
+	client [16]byte
+	label  string
+	status uint16
+	class  Class
+	weight uint8
+	missed uint8 // failures before it was evicted
+	v4     bool
+}
+
+// content is what the window of a key with several events holds.
+type content struct {
+	marks    []mark // in order of time
+	values   [Fields]sample
+	mentions []mention
+	hits     []Event
+	baseAt   capture.Time // when base was right
+	base     float32
+}
+
+// mark stands for one event, or for several that were close to each other.
+type mark struct {
+	from, to capture.Time
+	n        [classes]uint32
+}
+
+// sample holds the different values that failures had in a field, or of very
+// many those whose hash is below 2^64 >> level, so that each stands for
+// 1 << level (Wegman's adaptive sampling). As each has its own time, the sample
+// slides as exactly as the window does.
+type sample struct {
+	list  []value
+	level uint8
+}
+
+type value struct {
+	hash uint64
+	last capture.Time
+}
+
+// mention is whom a failure named.
+type mention struct {
+	client netip.Addr
+	label  string
+	last   capture.Time
+}
+
+func newEntry(d digest, e *Event, missed uint8) *entry {
+	n := &entry{digest: d, last: e.Time, fields: e.Fields, status: e.Status, class: min(e.Class, Unclear), missed: missed}
+	if n.class != Unclear {
+		n.label = strings.Clone(bounded(e.Label))
+		if e.Client.IsValid() {
+			n.client, n.v4 = e.Client.As16(), e.Client.Is4()
+		}
+	}
+	return n
+}
+
+// first gives the only event of a light key.
+func (n *entry) first() Event {
+	e := Event{Time: n.last, Fields: n.fields, Class: n.class, Status: n.status, Label: n.label}
+	if n.v4 || n.client != ([16]byte{}) {
+		e.Client = netip.AddrFrom16(n.client)
+		if n.v4 {
+			e.Client = e.Client.Unmap()
+		}
+	}
+	return e
+}
+
+// expand makes room for several events.
+func (n *entry) expand(span time.Duration) *content {
+	if n.content == nil {
+		e := n.first()
+		n.content = new(content)
+		n.content.begin(&e, span)
+		n.label = ""
+	}
+	return n.content
+}
+
+// failures are those that the key has.
+func (n *entry) failures() (f uint64) {
+	if n.content == nil {
+		if n.class == Failure {
+			f = 1
+		}
+		return f
+	}
+	for i := range n.marks {
+		f += uint64(n.marks[i].n[Failure])
+	}
+	return f
+}
+
+// rests reports whether a key is worth keeping for its baseline once its events
+// are too old. One event is not.
+func (n *entry) rests(now capture.Time, span time.Duration) bool {
+	if n.content == nil {
+		return false
+	}
+	n.slide(now, span)
+	return n.baseline(now, span) >= baselineKept
+}
+
+// entryCost is what an entry takes: the allocator's class of its size.
+const entryCost = (unsafe.Sizeof(entry{}) + 15) &^ 15
+
+// stringCost is what a label takes on the heap.
+func stringCost(s string) uintptr { return uintptr(len(s)+15) &^ 15 }
+
+func (n *entry) size() uint64 {
+	size := uint64(entryCost + stringCost(n.label))
+	if n.content != nil {
+		size += n.content.size()
+	}
+	return size
+}
+
+func (c *content) size() uint64 {
+	size := unsafe.Sizeof(*c) +
+		uintptr(cap(c.marks))*unsafe.Sizeof(mark{}) + uintptr(cap(c.mentions))*unsafe.Sizeof(mention{}) +
+		uintptr(cap(c.hits))*unsafe.Sizeof(Event{})
+	for f := range c.values {
+		size += uintptr(cap(c.values[f].list)) * unsafe.Sizeof(value{})
+	}
+	for i := range c.mentions {
+		size += stringCost(c.mentions[i].label)
+	}
+	for i := range c.hits {
+		size += stringCost(c.hits[i].Label)
+	}
+	return uint64(size)
+}
+
+// begin makes c hold one event.
+func (c *content) begin(e *Event, span time.Duration) {
+	for f := range c.values {
+		c.values[f] = sample{list: c.values[f].list[:0]}
+	}
+	*c = content{marks: c.marks[:0], values: c.values, mentions: c.mentions[:0], hits: c.hits[:0], baseAt: e.Time}
+	c.insert(e, span)
+}
+
+func (c *content) insert(e *Event, span time.Duration) {
+	c.mark(e, span)
+	switch e.Class {
+	case Failure:
+		for f, x := range e.Fields {
+			if x != 0 {
+				c.values[f].note(spread(x), e.Time)
+			}
+		}
+		c.mention(e)
+	case Success, Pending:
+		c.hit(e)
+	}
+}
+
 // slide drops what is no longer in the window that ends at now.
-func (s *Set) slide(n *entry, now capture.Time) {
-	start := now.Add(-s.span)
+func (c *content) slide(now capture.Time, span time.Duration) {
+	start := now.Add(-span)
 	gone := 0
-	for gone < len(n.marks) && n.marks[gone].to <= start {
-		n.rest(&n.marks[gone], s.span)
+	for gone < len(c.marks) && c.marks[gone].to <= start {
+		c.rest(&c.marks[gone], span)
 		gone++
 	}
 	if gone == 0 {
 		return // everything else is of the time of some mark
 	}
-	n.marks = slices.Delete(n.marks, 0, gone)
-	n.values = slices.DeleteFunc(n.values, func(v value) bool { return v.last <= start })
-	n.mentions = slices.DeleteFunc(n.mentions, func(m mention) bool { return m.last <= start })
-	n.hits = slices.DeleteFunc(n.hits, func(e Event) bool { return e.Time <= start })
-	if len(n.marks) == 0 {
-		n.marks, n.values, n.mentions, n.hits = nil, nil, nil, nil
-	}
-	var left [Fields]bool
-	for i := range n.values {
-		left[n.values[i].field()] = true
-	}
-	for f := range left {
-		if !left[f] {
-			n.level[f] = 0
+	c.marks = slices.Delete(c.marks, 0, gone)
+	for f := range c.values {
+		v := &c.values[f]
+		v.list = slices.DeleteFunc(v.list, func(v value) bool { return v.last <= start })
+		if len(v.list) == 0 {
+			v.level = 0
 		}
+	}
+	c.mentions = slices.DeleteFunc(c.mentions, func(m mention) bool { return m.last <= start })
+	c.hits = slices.DeleteFunc(c.hits, func(e Event) bool { return e.Time <= start })
+	if len(c.marks) == 0 {
+		*c = content{base: c.base, baseAt: c.baseAt}
 	}
 }
 
 // rest adds a mark that leaves the window to the baseline: the failures within
 // a span, averaged over the past with weights that halve in memory spans.
-func (n *entry) rest(m *mark, span time.Duration) {
+func (c *content) rest(m *mark, span time.Duration) {
 	if m.n[Failure] == 0 {
 		return
 	}
 	at := m.to.Add(span)
-	n.base = float32(n.baseline(at, span) + float64(m.n[Failure])*math.Ln2/memory)
-	n.baseAt = max(n.baseAt, at)
+	c.base = float32(c.baseline(at, span) + float64(m.n[Failure])*math.Ln2/memory)
+	c.baseAt = max(c.baseAt, at)
 }
 
-func (n *entry) baseline(at capture.Time, span time.Duration) float64 {
-	if n.base == 0 || at <= n.baseAt {
-		return float64(n.base)
+func (c *content) baseline(at capture.Time, span time.Duration) float64 {
+	if c.base == 0 || at <= c.baseAt {
+		return float64(c.base)
 	}
-	return float64(n.base) * math.Exp2(-float64(at.Sub(n.baseAt))/float64(span)/memory)
+	return float64(c.base) * math.Exp2(-float64(at.Sub(c.baseAt))/float64(span)/memory)
 }
 
 // mark counts the event.
-func (n *entry) mark(e *Event, span time.Duration) {
-	if len(n.marks) == maxMarks {
-		n.merge(span)
+func (c *content) mark(e *Event, span time.Duration) {
+	if len(c.marks) == maxMarks {
+		c.merge(span)
 	}
-	i := len(n.marks)
-	for i > 0 && n.marks[i-1].to > e.Time {
+	i := len(c.marks)
+	for i > 0 && c.marks[i-1].to > e.Time {
 		i--
 	}
-	if i == len(n.marks) || n.marks[i].from > e.Time {
-		n.marks = slices.Insert(n.marks, i, mark{from: e.Time, to: e.Time})
+	if i == len(c.marks) || c.marks[i].from > e.Time {
+		c.marks = slices.Insert(c.marks, i, mark{from: e.Time, to: e.Time})
 	} // else it came late, and within a mark of several events
-	n.marks[i].n[min(e.Class, Unclear)]++
+	c.marks[i].n[min(e.Class, Unclear)]++
 }
 
 // merge puts marks together that fall into the same sixtieth of the span, at
 // most 61 of them.
-func (n *entry) merge(span time.Duration) {
+func (c *content) merge(span time.Duration) {
 	slot := func(t capture.Time) int64 { return int64(t) / int64(span/slots) }
-	out := n.marks[:1]
-	for _, m := range n.marks[1:] {
+	out := c.marks[:1]
+	for _, m := range c.marks[1:] {
 		last := &out[len(out)-1]
 		if slot(last.from) != slot(m.to) {
 			out = append(out, m)
 			continue
 		}
 		last.to = m.to
-		for c := range last.n {
-			last.n[c] += m.n[c]
+		for k := range last.n {
+			last.n[k] += m.n[k]
 		}
 	}
-	n.marks = out
+	c.marks = out
 }
 
-func (v value) field() int { return int(v.hash % Fields) }
-
 // spread mixes a value's hash (the finalizer of splitmix64), so that hashes
-// need not be even in all bits, and puts the field into its lowest bits.
-func spread(field int, x uint64) uint64 {
+// need not be even in all bits.
+func spread(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
 	x ^= x >> 27
 	x *= 0x94d049bb133111eb
-	x ^= x >> 31
-	return x - x%Fields + uint64(field)
+	return x ^ x>>31
 }
 
-// note remembers the values of a failure. Of a field with many of them it
-// keeps those whose hash is below 2^64 >> level, so that each stands for
-// 1 << level (Wegman's adaptive sampling); as each has its own time, the sample
-// slides as exactly as the window does.
-func (n *entry) note(e *Event) {
-	var hashes [Fields]uint64
-	for f, x := range e.Fields {
-		if x != 0 {
-			hashes[f] = spread(f, x)
+// note remembers a value.
+func (s *sample) note(hash uint64, at capture.Time) {
+	if !s.has(hash) {
+		return
+	}
+	for i := range s.list {
+		if v := &s.list[i]; v.hash == hash {
+			v.last = max(v.last, at)
+			return
 		}
 	}
-	var count [Fields]int
-	for i := range n.values {
-		v := &n.values[i]
-		f := v.field()
-		count[f]++
-		if v.hash == hashes[f] {
-			v.last = max(v.last, e.Time)
-			hashes[f] = 0
-		}
+	for len(s.list) >= maxValues {
+		s.level++
+		s.list = slices.DeleteFunc(s.list, func(v value) bool { return !s.has(v.hash) })
 	}
-	for f, h := range hashes {
-		for h != 0 && count[f] >= maxValues && n.sampled(f, h) {
-			n.level[f]++
-			n.values = slices.DeleteFunc(n.values, func(v value) bool {
-				return v.field() == f && !n.sampled(f, v.hash)
-			})
-			count[f] = 0
-			for _, v := range n.values {
-				if v.field() == f {
-					count[f]++
-				}
-			}
-		}
-		if h == 0 || !n.sampled(f, h) {
-			continue
-		}
-		if n.values == nil {
-			n.values = make([]value, 0, 4)
-		}
-		n.values = append(n.values, value{h, e.Time})
+	if s.has(hash) {
+		s.list = append(s.list, value{hash, at})
 	}
 }
 
-func (n *entry) sampled(field int, hash uint64) bool { return hash>>(64-n.level[field]) == 0 }
+// has reports whether a value of that hash is part of the sample.
+func (s *sample) has(hash uint64) bool { return hash>>(64-s.level) == 0 }
+
+// size estimates the number of values later than start.
+func (s *sample) size(start capture.Time) int {
+	n := 0
+	for i := range s.list {
+		if s.list[i].last > start {
+			n++
+		}
+	}
+	return n << s.level
+}
 
 // mention keeps the account and the client of a failure for the finding's
 // evidence: the first few of the window.
-func (n *entry) mention(e *Event) {
+func (c *content) mention(e *Event) {
 	if !e.Client.IsValid() && e.Label == "" {
 		return
 	}
 	label := bounded(e.Label)
-	for i := range n.mentions {
-		if m := &n.mentions[i]; m.client == e.Client && m.label == label {
+	for i := range c.mentions {
+		if m := &c.mentions[i]; m.client == e.Client && m.label == label {
 			m.last = max(m.last, e.Time)
 			return
 		}
 	}
-	if len(n.mentions) < maxMentions {
-		n.mentions = append(n.mentions, mention{e.Client, strings.Clone(label), e.Time})
+	if len(c.mentions) < maxMentions {
+		c.mentions = append(c.mentions, mention{e.Client, strings.Clone(label), e.Time})
 	}
 }
 
 // hit keeps an event that was no failure: the latest few that differ.
-func (n *entry) hit(e *Event) {
+func (c *content) hit(e *Event) {
 	k := *e
 	k.Label = bounded(e.Label)
-	for i := range n.hits {
-		h := &n.hits[i]
+	for i := range c.hits {
+		h := &c.hits[i]
 		if h.Label == k.Label && h.Client == k.Client && h.Class == k.Class && h.Fields == k.Fields {
 			h.Time = max(h.Time, k.Time)
 			return
 		}
 	}
 	k.Label = strings.Clone(k.Label)
-	if len(n.hits) == maxHits {
+	if len(c.hits) == maxHits {
 		oldest := 0
-		for i := range n.hits {
-			if n.hits[i].Time < n.hits[oldest].Time {
+		for i := range c.hits {
+			if c.hits[i].Time < c.hits[oldest].Time {
 				oldest = i
 			}
 		}
-		n.hits = slices.Delete(n.hits, oldest, oldest+1)
+		c.hits = slices.Delete(c.hits, oldest, oldest+1)
 	}
-	n.hits = append(n.hits, k)
+	c.hits = append(c.hits, k)
 }
 
 func bounded(s string) string { return s[:min(len(s), maxLabel)] }

@@ -2,10 +2,9 @@ package window
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"math/bits"
-	"net/netip"
 	"time"
-	"unsafe"
 
 	"github.com/authtap/authtap/capture"
 )
@@ -14,10 +13,11 @@ import (
 type Options struct {
 	// Span is the window's length; it must be positive.
 	Span time.Duration
-	// Keys is how many keys are kept; 0 means 200,000. All together they take
-	// at most 512 bytes times Keys (and never less than 1 MiB): where many hold
-	// much, there are fewer.
+	// Keys is how many keys are kept; 0 means 200,000.
 	Keys int
+	// Budget bounds the memory of all Sets that share it. nil means one of its
+	// own, of 512 bytes times Keys, at least 1 MiB.
+	Budget *Budget
 }
 
 // Stats of a Set. Keys and Bytes (an estimate) are as of now, the others count
@@ -33,8 +33,8 @@ type Stats struct {
 // Bounds of what one key takes.
 const (
 	maxMarks    = 128
-	slots       = 60 // a merged mark covers at most a sixtieth of the span
-	maxValues   = 64 // of one field
+	slots       = 60  // a merged mark covers at most a sixtieth of the span
+	maxValues   = 256 // of one field
 	maxMentions = 8
 	maxHits     = 16
 	maxLabel    = 128
@@ -55,12 +55,14 @@ const weights = 16
 type Set struct {
 	span    time.Duration
 	limit   int
-	bytes   uint64
-	entries map[digest]*entry
+	budget  *Budget
+	entries table
 	lists   [weights]list
+	ghosts  ghosts
 	clock   capture.Time // the last Expire's
 	stats   Stats
 	summary Summary
+	light   content // of the summary, where its key has one event
 }
 
 // digest stands for a key, so that keys cost the same however long they are.
@@ -71,16 +73,18 @@ func New(o Options) *Set {
 	if o.Keys <= 0 {
 		o.Keys = 200_000
 	}
-	return &Set{
-		span: max(o.Span, slots), limit: o.Keys, bytes: max(uint64(o.Keys)*512, 1<<20),
-		entries: map[digest]*entry{},
+	if o.Budget == nil {
+		o.Budget = NewBudget(max(uint64(o.Keys)*512, 1<<20))
 	}
+	s := &Set{span: max(o.Span, slots), limit: o.Keys, budget: o.Budget}
+	o.Budget.sets = append(o.Budget.sets, s)
+	return s
 }
 
 // Stats may be called between other calls.
 func (s *Set) Stats() Stats {
 	st := s.stats
-	st.Keys = uint64(len(s.entries))
+	st.Keys = uint64(s.entries.n)
 	return st
 }
 
@@ -90,51 +94,44 @@ func (s *Set) Stats() Stats {
 func (s *Set) Add(key string, e Event) *Summary {
 	sum := sha256.Sum256([]byte(key))
 	d := digest(sum[:16])
-	n := s.entries[d]
+	s.stats.Events++
+	n := s.entries.find(d)
 	if n == nil {
-		if len(s.entries) >= s.limit {
+		if s.entries.n >= s.limit {
 			s.evict()
 		}
-		n = &entry{digest: d, last: e.Time, baseAt: e.Time}
-		s.entries[d] = n
-		s.stats.Bytes += n.size()
-	} else {
-		s.lists[n.weight].remove(n)
-		if start := n.last.Add(-s.span); e.Time <= start && s.clock != 0 && s.clock < start {
-			// The window lies in a future that has not come: a packet with a
-			// wrong time must not silence its key for ever.
-			s.clear(n)
-			n.last = e.Time
-		}
+		n = newEntry(d, &e, s.ghosts.had(d))
+		s.took(n.size() + s.entries.add(n))
+		s.light.begin(&e, s.span)
+		s.place(n, s.summarize(n.last, &s.light, &e))
+		return &s.summary
 	}
-	s.stats.Events++
+	s.lists[n.weight].remove(n)
 	before := n.size()
+	c := n.expand(s.span)
+	if start := n.last.Add(-s.span); e.Time <= start && s.clock != 0 && s.clock < start {
+		// The window lies in a future that has not come: a packet with a
+		// wrong time must not silence its key for ever.
+		*c = content{baseAt: c.baseAt}
+		n.last = e.Time
+	}
 	n.last = max(n.last, e.Time)
-	s.slide(n, n.last)
+	c.slide(n.last, s.span)
 	if e.Time > n.last.Add(-s.span) {
-		s.insert(n, &e)
+		c.insert(&e, s.span)
 	} else {
 		s.stats.Late++
 	}
-	s.stats.Bytes += n.size() - before
-	failures := s.summarize(n, &e)
-	n.weight = uint8(min(1+bits.Len64(failures), weights-1))
-	for s.stats.Bytes > s.bytes && len(s.entries) > 1 {
-		s.evict()
-	}
-	s.lists[n.weight].push(n)
+	s.took(n.size() - before)
+	s.place(n, s.summarize(n.last, c, &e))
 	return &s.summary
 }
 
-func (s *Set) insert(n *entry, e *Event) {
-	n.mark(e, s.span)
-	switch e.Class {
-	case Failure:
-		n.note(e)
-		n.mention(e)
-	case Success, Pending:
-		n.hit(e)
-	}
+// place puts a key, taken out of the lists, into the one of its weight.
+func (s *Set) place(n *entry, failures uint64) {
+	n.weight = uint8(min(1+bits.Len64(failures+uint64(n.missed)), weights-1))
+	s.budget.fit()
+	s.lists[n.weight].push(n)
 }
 
 // Expire forgets what is older than the span at the time now.
@@ -144,9 +141,9 @@ func (s *Set) Expire(now capture.Time) {
 		for n := s.lists[w].first; n != nil && n.last.Add(s.span) <= now; n = s.lists[w].first {
 			s.lists[w].remove(n)
 			before := n.size()
-			s.slide(n, now)
-			s.stats.Bytes += n.size() - before
-			if n.baseline(now, s.span) < baselineKept {
+			rests := n.rests(now, s.span)
+			s.took(n.size() - before)
+			if !rests {
 				s.forget(n)
 				continue
 			}
@@ -160,75 +157,90 @@ func (s *Set) Expire(now capture.Time) {
 	}
 }
 
+// evict makes room for another key.
 func (s *Set) evict() {
 	for w := range s.lists {
 		if n := s.lists[w].first; n != nil {
-			s.lists[w].remove(n)
-			s.forget(n)
-			s.stats.Evicted++
+			s.drop(n)
 			return
 		}
 	}
 }
 
+// drop forgets a key of the lists before its time.
+func (s *Set) drop(n *entry) {
+	s.lists[n.weight].remove(n)
+	s.forget(n)
+	s.stats.Evicted++
+	if n.weight > 1 {
+		s.took(s.ghosts.add(n, s.limit))
+	}
+}
+
 func (s *Set) forget(n *entry) {
-	s.stats.Bytes -= n.size()
-	delete(s.entries, n.digest)
+	s.took(-n.size())
+	s.entries.remove(n)
 }
 
-func (s *Set) clear(n *entry) {
-	s.stats.Bytes -= n.size()
-	*n = entry{digest: n.digest, baseAt: n.baseAt}
-	s.stats.Bytes += n.size()
+// took counts bytes; those given back are the negative of them.
+func (s *Set) took(bytes uint64) {
+	s.stats.Bytes += bytes
+	s.budget.bytes += bytes
 }
 
-// entry is what is kept of one key.
-type entry struct {
-	digest     digest
-	prev, next *entry
-	last       capture.Time // of its latest event
-	baseAt     capture.Time // when base was right
-	marks      []mark       // in order of time
-	values     []value
-	mentions   []mention
-	hits       []Event
-	base       float32
-	level      [Fields]uint8
-	weight     uint8
+// table finds entries by their digests. A map of the runtime's would take four
+// times as much for each, and more where keys come and go.
+type table struct {
+	buckets []*entry
+	n       int
 }
 
-// mark stands for one event, or for several that were close to each other.
-type mark struct {
-	from, to capture.Time
-	n        [classes]uint32
+func (t *table) bucket(d *digest) **entry {
+	return &t.buckets[binary.LittleEndian.Uint64(d[8:])&uint64(len(t.buckets)-1)]
 }
 
-// value is a different value that failures had, in field hash % Fields.
-type value struct {
-	hash uint64
-	last capture.Time
-}
-
-// mention is whom a failure named.
-type mention struct {
-	client netip.Addr
-	label  string
-	last   capture.Time
-}
-
-const mapCost = 40 // bytes of the map for each key
-
-func (n *entry) size() uint64 {
-	size := mapCost + unsafe.Sizeof(*n) +
-		uintptr(cap(n.marks))*unsafe.Sizeof(mark{}) + uintptr(cap(n.values))*unsafe.Sizeof(value{}) +
-		uintptr(cap(n.mentions))*unsafe.Sizeof(mention{}) + uintptr(cap(n.hits))*unsafe.Sizeof(Event{})
-	for i := range n.mentions {
-		size += uintptr(len(n.mentions[i].label))
+func (t *table) find(d digest) *entry {
+	if t.n == 0 {
+		return nil
 	}
-	for i := range n.hits {
-		size += uintptr(len(n.hits[i].Label))
+	n := *t.bucket(&d)
+	for n != nil && n.digest != d {
+		n = n.chain
 	}
-	return uint64(size)
+	return n
+}
+
+// add puts an entry in; it gives the bytes that the table grew by.
+func (t *table) add(n *entry) (bytes uint64) {
+	if t.n == len(t.buckets) {
+		old := t.buckets
+		t.buckets = make([]*entry, max(64, 2*len(old)))
+		for _, n := range old {
+			for n != nil {
+				next := n.chain
+				t.put(n)
+				n = next
+			}
+		}
+		bytes = uint64(8 * (len(t.buckets) - len(old)))
+	}
+	t.put(n)
+	t.n++
+	return bytes
+}
+
+func (t *table) put(n *entry) {
+	b := t.bucket(&n.digest)
+	n.chain, *b = *b, n
+}
+
+func (t *table) remove(n *entry) {
+	b := t.bucket(&n.digest)
+	for *b != n {
+		b = &(*b).chain
+	}
+	*b = n.chain
+	t.n--
 }
 
 // list is a list of entries, the one that had no event for longest first.

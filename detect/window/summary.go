@@ -38,14 +38,14 @@ type Summary struct {
 	// Their Labels are cut to 128 bytes.
 	Hits []Event
 
-	entry *entry
+	content *content
 }
 
-func (s *Set) summarize(n *entry, e *Event) (failures uint64) {
+func (s *Set) summarize(last capture.Time, c *content, e *Event) (failures uint64) {
 	m := &s.summary
-	*m = Summary{Latest: *e, Last: n.last, Span: s.span, Hits: n.hits, Baseline: n.baseline(n.last, s.span), entry: n}
-	if len(n.marks) > 0 {
-		m.First = n.marks[0].from
+	*m = Summary{Latest: *e, Last: last, Span: s.span, Hits: c.hits, Baseline: c.baseline(last, s.span), content: c}
+	if len(c.marks) > 0 {
+		m.First = c.marks[0].from
 	}
 	m.Count = m.Within(s.span)
 	return m.Count[Failure]
@@ -55,8 +55,8 @@ func (s *Set) summarize(n *entry, e *Event) (failures uint64) {
 func (s *Summary) Within(d time.Duration) Counts {
 	var c Counts
 	start := s.Last.Add(-d)
-	for i := len(s.entry.marks) - 1; i >= 0 && s.entry.marks[i].to > start; i-- {
-		for k, n := range s.entry.marks[i].n {
+	for i := len(s.content.marks) - 1; i >= 0 && s.content.marks[i].to > start; i-- {
+		for k, n := range s.content.marks[i].n {
 			c[k] += uint64(n)
 		}
 	}
@@ -66,9 +66,9 @@ func (s *Summary) Within(d time.Duration) Counts {
 // FirstOf gives the time of the oldest event of a class, that of the latest
 // event where the window holds none.
 func (s *Summary) FirstOf(c Class) capture.Time {
-	for i := range s.entry.marks {
-		if s.entry.marks[i].n[c] > 0 {
-			return s.entry.marks[i].from
+	for i := range s.content.marks {
+		if s.content.marks[i].n[c] > 0 {
+			return s.content.marks[i].from
 		}
 	}
 	return s.Last
@@ -82,31 +82,25 @@ func (s *Summary) Distinct() [Fields]int { return s.DistinctWithin(s.Span) }
 // the last d of the window had.
 func (s *Summary) DistinctWithin(d time.Duration) [Fields]int {
 	var n [Fields]int
-	start := s.Last.Add(-d)
-	for _, v := range s.entry.values {
-		if v.last > start {
-			n[v.field()]++
-		}
-	}
-	failures := int(s.Within(d)[Failure])
+	start, failures := s.Last.Add(-d), int(s.Within(d)[Failure])
 	for f := range n {
-		n[f] = min(n[f]<<s.entry.level[f], failures)
+		n[f] = min(s.content.values[f].size(start), failures)
 	}
 	return n
 }
 
 // Failed reports whether a failure had this value in the field. Of more than
-// 64 values some are forgotten.
+// 256 values some are forgotten.
 func (s *Summary) Failed(field int, x uint64) bool {
-	h := spread(field, x)
-	return x != 0 && slices.ContainsFunc(s.entry.values, func(v value) bool { return v.hash == h })
+	h := spread(x)
+	return x != 0 && slices.ContainsFunc(s.content.values[field].list, func(v value) bool { return v.hash == h })
 }
 
 // Labels lists labels of failures, at most eight, in the order in which they
 // came.
 func (s *Summary) Labels() []string {
 	var out []string
-	for _, m := range s.entry.mentions {
+	for _, m := range s.content.mentions {
 		if m.label != "" && !slices.Contains(out, m.label) {
 			out = append(out, m.label)
 		}
@@ -118,7 +112,7 @@ func (s *Summary) Labels() []string {
 // came.
 func (s *Summary) Clients() []netip.Addr {
 	var out []netip.Addr
-	for _, m := range s.entry.mentions {
+	for _, m := range s.content.mentions {
 		if m.client.IsValid() && !slices.Contains(out, m.client) {
 			out = append(out, m.client)
 		}

@@ -1,18 +1,18 @@
 // Package window keeps sliding windows on packet time: how many events a key
 // had lately, what came of them, and how many different values they held.
 //
-// Contract: a Set or a Cache belongs to one goroutine. Both are bounded: at
-// most Options.Keys keys, of which those without failures, then those with the
-// fewest, then the oldest make room for new ones, which is counted. A key takes
-// about 350 bytes after one event and at most 14 KB. Time comes with the
-// events and with Expire; nothing here reads a clock, and events that arrive
-// late do no harm.
+// Contract: a Set or a Cache belongs to one goroutine, and Sets that share a
+// Budget to the same. All are bounded: a Set by Options.Keys and by its Budget.
+// Of too many keys those without failures, then those with the fewest, then the
+// oldest make room for new ones, which is counted. A key takes about 160 bytes
+// after one event and at most 32 KB. Time comes with the events and with Expire;
+// nothing here reads a clock, and events that arrive late do no harm.
 //
 // Windows slide: an event counts for as long as it is younger than the span,
 // not until some epoch ends. Counts and distinct values are exact while there
-// are few (128 events, 64 values); beyond that, events less than a sixtieth of
+// are few (128 events, 256 values); beyond that, events less than a sixtieth of
 // the span apart are kept together, and values are sampled, which gives their
-// number to about 15 percent.
+// number to about 5 percent.
 //
 // It does not know what an attack is: thresholds are the detectors'.
 package window

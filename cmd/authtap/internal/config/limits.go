@@ -39,7 +39,8 @@ var known = []Limit{
 	{Name: "tls-secrets", Doc: "secrets of TLS known at a time", share: 0.05, per: 256},
 	{Name: "tls-waiting", Doc: "bytes of TLS connections that wait for their secret, over all shards", share: 0.05, per: 1},
 	{Name: "tls-waiting-stream", Doc: "bytes of a TLS connection that wait for its secret", fixed: 1 << 20},
-	{Name: "window-keys", Doc: "keys of each sliding window", share: 0.1, per: 1000},
+	{Name: "window-bytes", Doc: "bytes of all sliding windows", share: 0.15, per: 1},
+	{Name: "window-keys", Doc: "keys of each sliding window", fixed: 200_000},
 }
 
 // Limits holds what was set in the place of defaults.
