@@ -97,8 +97,8 @@ type Stats struct {
 	// KernelDropped packets for want of room in the kernel's buffer,
 	// InterfaceDropped by the interface or its driver; live only.
 	KernelDropped, InterfaceDropped uint64
-	// BytesRead and BytesTotal of the input as it is stored (compressed bytes
-	// where it is compressed), for a progress bar. BytesTotal is 0 where the
+	// BytesRead and BytesExpected of the input as it is stored (compressed bytes
+	// where it is compressed), for a progress bar. BytesExpected is 0 where the
 	// total is unknown (standard input, live).
-	BytesRead, BytesTotal uint64
+	BytesRead, BytesExpected uint64
 }

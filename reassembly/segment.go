@@ -95,6 +95,11 @@ const (
 	Ends = iota
 )
 
+var endNames = [Ends]string{"fin", "reset", "idle", "evicted", "reuse", "shutdown"}
+
+// String gives the reason's name.
+func (e End) String() string { return endNames[e] }
+
 // Parser turns the chunks of one conversation, both directions, into exchanges
 // (or whatever its protocol gives), which it hands to where it was made to.
 //

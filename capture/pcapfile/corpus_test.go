@@ -157,7 +157,7 @@ func TestCorpusAtOnce(t *testing.T) {
 			}
 		}
 	}
-	if st := s.Stats(); st.BytesRead != st.BytesTotal {
-		t.Errorf("%d of %d bytes read", st.BytesRead, st.BytesTotal)
+	if st := s.Stats(); st.BytesRead != st.BytesExpected {
+		t.Errorf("%d of %d bytes read", st.BytesRead, st.BytesExpected)
 	}
 }

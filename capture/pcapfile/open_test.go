@@ -146,8 +146,8 @@ func TestOpenNames(t *testing.T) {
 		if damage != nil {
 			t.Errorf("%v: %v", tt.args, damage)
 		}
-		if st := s.Stats(); st.BytesTotal != uint64(total) || st.BytesRead != uint64(total) {
-			t.Errorf("%v: %d of %d bytes read, want all of %d", tt.args, st.BytesRead, st.BytesTotal, total)
+		if st := s.Stats(); st.BytesExpected != uint64(total) || st.BytesRead != uint64(total) {
+			t.Errorf("%v: %d of %d bytes read, want all of %d", tt.args, st.BytesRead, st.BytesExpected, total)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestStats(t *testing.T) {
 				t.Errorf("after the end, %d of %d bytes read", got.BytesRead, size)
 			}
 			if !stdin {
-				want.BytesTotal = size
+				want.BytesExpected = size
 			}
 			want.BytesRead = got.BytesRead
 			if got != want {
@@ -204,8 +204,8 @@ func TestSlowStandardInput(t *testing.T) {
 	if len(packets) != 2 || damage != nil || packets[1].Data != longest {
 		t.Errorf("%d packets, %v", len(packets), damage)
 	}
-	if st := s.Stats(); st.BytesRead != uint64(len(file)) || st.BytesTotal != 0 {
-		t.Errorf("%d of %d bytes read, want %d of 0", st.BytesRead, st.BytesTotal, len(file))
+	if st := s.Stats(); st.BytesRead != uint64(len(file)) || st.BytesExpected != 0 {
+		t.Errorf("%d of %d bytes read, want %d of 0", st.BytesRead, st.BytesExpected, len(file))
 	}
 }
 

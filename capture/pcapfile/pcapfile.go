@@ -267,10 +267,10 @@ func (s *Source) Others() []string { return s.others }
 // as read.
 func (s *Source) Stats() capture.Stats {
 	return capture.Stats{
-		Packets:    s.packets.Load(),
-		Bytes:      s.bytes.Load(),
-		BytesRead:  s.read.Load(),
-		BytesTotal: s.total,
+		Packets:       s.packets.Load(),
+		Bytes:         s.bytes.Load(),
+		BytesRead:     s.read.Load(),
+		BytesExpected: s.total,
 	}
 }
 

@@ -145,22 +145,33 @@ func (d *delivery) close() error {
 	return errors.Join(err, d.sink.Close())
 }
 
-// delivery adds what became of rows.
-func (c *counts) delivery(d *delivery) {
+// stats adds what became of rows. It may be called at any time.
+func (d *delivery) stats(s *statistics) {
 	b := d.batcher.Stats()
-	if d.spool == nil {
+	s.Batcher = &b
+	if d.spool != nil {
+		spool, sender := d.spool.Stats(), d.sender.Stats()
+		s.Spool, s.Sender = &spool, &sender
+	}
+}
+
+// delivery adds what became of rows.
+func (c *counts) delivery(s *statistics) {
+	b, sp, sent := s.Batcher, s.Spool, s.Sender
+	switch {
+	case b == nil:
+	case sp == nil:
 		c.add(b.Stored, "rows stored")
 		c.some(b.Waiting, "rows waiting")
 		c.some(b.Lost, "rows lost")
-		return
+	default:
+		c.add(sent.Rows, "rows stored")
+		c.some(b.Waiting, "rows waiting")
+		c.some(sp.Waiting, "rows in the spool")
+		c.some(sp.Quarantined, "rows put aside, which the store does not take")
+		c.some(sp.QuarantineDropped, "files of such rows removed for want of room")
+		c.some(b.Lost+sp.Dropped, "rows lost")
+		c.some(sp.Unsynced, "rows lost by the run before, which was killed")
+		c.some(sp.Torn, "bytes in the spool of writes that were not finished")
 	}
-	sp, sent := d.spool.Stats(), d.sender.Stats()
-	c.add(sent.Rows, "rows stored")
-	c.some(b.Waiting, "rows waiting")
-	c.some(sp.Waiting, "rows in the spool")
-	c.some(sp.Quarantined, "rows put aside, which the store does not take")
-	c.some(sp.QuarantineDropped, "files of such rows removed for want of room")
-	c.some(b.Lost+sp.Dropped, "rows lost")
-	c.some(sp.Unsynced, "rows lost by the run before, which was killed")
-	c.some(sp.Torn, "bytes in the spool of writes that were not finished")
 }

@@ -41,13 +41,15 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	if f.delivery, err = p.deliver(ctx, &s, live); err != nil {
 		return err
 	}
-	t := task{settings: s, sources: sources, taps: taps, bodies: true, counts: func(c *counts) {
-		c.engine(engine.Stats())
-		c.findings(&f)
+	t := task{settings: s, sources: sources, taps: taps, bodies: true, judged: func(s *statistics) {
+		judged := engine.Stats()
+		s.Engine, s.Printing = &judged, &printingStats{Beyond: f.beyond}
 	}}
-	if live && f.delivery != nil {
-		pulse := p.pulse(options, f.delivery)
-		t.beat = func(stats pipeline.Stats) { pulse(stats, engine.Stats()) }
+	if f.delivery != nil {
+		t.delivered = f.delivery.stats
+		if live {
+			t.beat = p.pulse(options, f.delivery)
+		}
 	}
 
 	err = runPipeline(ctx, p, t, pipeline.Options[*detect.Inspection]{
@@ -216,16 +218,8 @@ func (f *findings) close() error {
 	return err
 }
 
-// findings adds what was printed and stored.
-func (c *counts) findings(f *findings) {
-	c.some(f.beyond, "findings not printed: more than --max-findings")
-	if f.delivery != nil {
-		c.delivery(f.delivery)
-	}
-}
-
 // engine adds what the engine counted.
-func (c *counts) engine(s detect.Stats) {
+func (c *counts) engine(s *detect.Stats) {
 	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
 	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
 	c.some(s.Deferred, "guesses at secrets and checks of signatures left out: too many at a time")

@@ -17,7 +17,7 @@ type bar struct {
 
 // progress starts the bar of a task that reads files.
 func (p *program) progress(t *task) *bar {
-	total := t.sources[0].Stats().BytesTotal
+	total := t.sources[0].Stats().BytesExpected
 	if p.stderrWidth == 0 || t.taps != nil || total == 0 {
 		return &bar{}
 	}

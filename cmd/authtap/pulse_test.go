@@ -37,7 +37,7 @@ func TestHeartbeat(t *testing.T) {
 	read.Streams.Reassembly.Gap = 7
 	judged := detect.Stats{Findings: 6, Open: 1, Windows: map[string]window.Stats{"failures": {}}}
 	for sensor, key := range map[string]credential.Key{"a": {1}, "b": {1}, "c": {2}} {
-		p.pulse(detect.Options{Sensor: sensor, Key: key}, d)(read, judged)
+		p.pulse(detect.Options{Sensor: sensor, Key: key}, d)(&statistics{Stats: read, Engine: &judged})
 	}
 	if err := d.close(); err != nil {
 		t.Fatal(err)

@@ -65,12 +65,13 @@ type task struct {
 	taps []tap
 	// bodies says that bodies are looked at.
 	bodies bool
-	// counts adds to the statistics what stands behind the pipeline, where that
-	// is more than the exchanges.
-	counts func(*counts)
+	// judged and delivered add to the statistics what stands behind the
+	// pipeline: what the correlator owns, and what anybody may ask at any time.
+	// nil: nothing does.
+	judged, delivered func(*statistics)
 	// beat takes the statistics at the beginning and every minute; nil for
 	// none.
-	beat func(pipeline.Stats)
+	beat func(*statistics)
 	// coverage prints what was seen of each server; nil tells of it where much
 	// was lost.
 	coverage func(*pipeline.Stats) error
@@ -112,6 +113,30 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 			return mark(m)
 		}
 	}
+	// all completes what the pipeline counted; the correlator's goroutine calls
+	// it.
+	all := func(stats pipeline.Stats) *statistics {
+		s := &statistics{Stats: stats}
+		if secrets != nil {
+			known := secrets.Stats()
+			s.Secrets = &known
+		}
+		if t.judged != nil {
+			t.judged(s)
+		}
+		if t.delivered != nil {
+			t.delivered(s)
+		}
+		return s
+	}
+	asked := newAsked(t.delivered)
+	if t.settings.Listen != "" {
+		server, err := p.listen(ctx, string(t.settings.Listen), asked)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+	}
 	var say atomic.Bool
 	var beats <-chan time.Time
 	begun := t.beat == nil
@@ -120,48 +145,40 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 		defer ticker.Stop()
 		beats = ticker.C
 	}
+	var beat atomic.Bool
 	opt.Report = func() bool {
 		if !begun {
 			begun = true
-			return true
+			beat.Store(true)
 		}
 		select {
 		case <-usr1:
 			say.Store(true)
-			return true
 		case <-beats:
-			return true
+			beat.Store(true)
 		default:
-			return false
 		}
+		return say.Load() || beat.Load() || asked.wanted()
 	}
-	report := func(stats pipeline.Stats) {
-		var c counts
-		c.pipeline(&stats, t.taps)
-		if secrets != nil {
-			c.secrets(secrets.Stats())
-		}
-		if t.counts != nil {
-			t.counts(&c)
-		} else {
-			c.add(stats.Streams.Exchanges, "exchanges")
-		}
-		c.print(p.stderr)
+	report := func(s *statistics) {
+		s.lines(t.taps).print(p.stderr)
 		if t.coverage == nil {
-			blindSpots(p.stderr, &stats)
+			blindSpots(p.stderr, &s.Stats)
 		}
 	}
 	opt.Reported = func(stats pipeline.Stats) {
-		if t.beat != nil {
-			t.beat(stats)
+		s := all(stats)
+		if beat.Swap(false) {
+			t.beat(s)
 		}
 		if say.Swap(false) {
-			report(stats)
+			report(s)
 		}
+		asked.answer(s)
 	}
 	stats, err := pipeline.Run(ctx, opt)
 	bar.close()
-	report(stats)
+	report(all(stats))
 	if err == nil && t.coverage != nil {
 		err = t.coverage(&stats)
 	}

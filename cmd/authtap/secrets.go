@@ -175,7 +175,7 @@ func (c *counts) decryption(d *decrypt.Stats) {
 }
 
 // secrets adds what became of the secrets.
-func (c *counts) secrets(s secret.Stats) {
+func (c *counts) secrets(s *secret.Stats) {
 	c.some(s.Evicted, "TLS secrets forgotten for want of room")
 	c.some(s.Malformed, "lines that are none of a TLS key log")
 }

@@ -6,8 +6,47 @@ import (
 	"strings"
 
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
+	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/reassembly/decode"
+	"github.com/authtap/authtap/reassembly/tlswire/secret"
+	"github.com/authtap/authtap/store"
 )
+
+// statistics are all that is counted in a run; what a run does not have is nil.
+type statistics struct {
+	pipeline.Stats
+	Secrets  *secret.Stats
+	Engine   *detect.Stats
+	Printing *printingStats
+	Batcher  *store.BatcherStats
+	Spool    *store.SpoolStats
+	Sender   *store.SenderStats
+}
+
+// printingStats counts what became of findings on their way to the output.
+type printingStats struct {
+	// Beyond are findings that a replay did not print.
+	Beyond uint64
+}
+
+// lines gives the statistics that end a run.
+func (s *statistics) lines(taps []tap) *counts {
+	c := new(counts)
+	c.pipeline(&s.Stats, taps)
+	if s.Secrets != nil {
+		c.secrets(s.Secrets)
+	}
+	if s.Engine == nil {
+		c.add(s.Streams.Exchanges, "exchanges")
+		return c
+	}
+	c.engine(s.Engine)
+	if s.Printing != nil {
+		c.some(s.Printing.Beyond, "findings not printed: more than --max-findings")
+	}
+	c.delivery(s)
+	return c
+}
 
 // counts are the lines of statistics that end a run, as tcpdump ends it.
 type counts struct{ lines []string }

@@ -81,6 +81,8 @@ func TestMistakesSayWhere(t *testing.T) {
 		{name: "unknown store", args: []string{"--store", "mysql:x"}, want: `store: there is no kind "mysql"`},
 		{name: "password in a wrong place", args: []string{"--store", "user:secret@db"}, want: `store: there is no kind "user"`},
 		{name: "store without a place", args: []string{"--store", "sqlite"}, want: `store: sqlite: names no place`},
+		{name: "address without a port", file: "listen: localhost\n", want: `authtap.yaml:1: listen: "localhost" is not an address`},
+		{name: "no port", environ: map[string]string{"AUTHTAP_LISTEN": "localhost:x"}, want: `"localhost:x" is not an address`},
 		{name: "snap length", file: "snaplen: 10\n", want: `snaplen: 10 is not between`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -214,6 +216,17 @@ func TestLimits(t *testing.T) {
 		}
 		if i > 0 && config.Known()[i-1].Name >= k.Name {
 			t.Errorf("%s is out of order", k.Name)
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464", "0.0.0.0:1": "0.0.0.0:1", "[::]:1": "[::]:1", "localhost:0": "localhost:0",
+	} {
+		var a config.Address
+		if err := a.Set(text); err != nil || a.String() != want {
+			t.Errorf("%q: %v, %v", text, a, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -61,6 +62,9 @@ type Settings struct {
 	// MaxFindings bounds the findings that are open at a time, and those that
 	// a replay prints.
 	MaxFindings int
+
+	// Listen is where metrics are to be had, empty for nowhere.
+	Listen Address
 
 	KeyFile        string
 	JWTSecrets     string
@@ -156,6 +160,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Judging != 0 {
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
 		fs.IntVar(&s.MaxFindings, "max-findings", s.MaxFindings, "findings held at a time")
+		fs.Var(&s.Listen, "listen", "answer /metrics (Prometheus), /healthz and /readyz at HOST:PORT; at a port alone, on this machine only")
 		fs.StringVar(&s.KeyFile, "key-file", s.KeyFile, "file of 32 bytes, the key of the credentials' ids; made where it is missing")
 		fs.StringVar(&s.JWTSecrets, "jwt-secrets", s.JWTSecrets, "file of secrets, one a line, that signing keys are tried against besides the built-in ones")
 		fs.StringVar(&s.Sensor, "sensor", s.Sensor, "name of this sensor in findings (default: none for files, the host's name live)")
@@ -284,6 +289,35 @@ func (f *Format) String() string { return string(*f) }
 
 // Type names the kind of value in the help text.
 func (f *Format) Type() string { return "format" }
+
+// Address is an address to listen on.
+type Address string
+
+// Set takes HOST:PORT, or a port, which means loopback.
+func (a *Address) Set(text string) error {
+	full := text
+	if !strings.Contains(text, ":") {
+		full = ":" + text
+	}
+	host, port, err := net.SplitHostPort(full)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not an address such as 127.0.0.1:9464, or a port", text)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	*a = Address(net.JoinHostPort(host, port))
+	return nil
+}
+
+// String gives HOST:PORT.
+func (a *Address) String() string { return string(*a) }
+
+// Type names the kind of value in the help text.
+func (a *Address) Type() string { return "address" }
 
 // Engine is what captures live; empty leaves the choice to the program.
 type Engine string
