@@ -248,8 +248,12 @@ func (e *Engine) Exchange(ins *Inspection) {
 	if host == "" {
 		host = x.Server.String()
 	}
+	var asked endpoint.Request
 	if x.Request.Present {
-		p.endpoint, p.template = e.endpoints.Find(host, x.Request.Method, ins.Path, ins.Client, ins.Answer.Status, now)
+		asked = endpoint.Request{
+			Host: host, Method: x.Request.Method, Path: ins.Path, Operation: ins.Operation, Client: ins.Client, Status: ins.Answer.Status,
+		}
+		p.endpoint, p.template = e.endpoints.Find(&asked, now)
 	} else {
 		p.endpoint = e.endpoints.None()
 	}
@@ -276,12 +280,12 @@ func (e *Engine) Exchange(ins *Inspection) {
 		d.Exchange(p, x)
 	}
 	if login != nil {
-		p.endpoint.LearnLogin(&ins.Answer, p.login, now)
+		p.endpoint.LearnLogin(&ins.Answer, login, p.login, now)
 	}
 	if !e.suspect && x.Request.Present {
 		p.endpoint.Learn(&ins.Answer, ins.Found.Request, ins.OtherCookies, now)
 		if p.endpoint == e.endpoints.None() {
-			e.endpoints.Remember(host, x.Request.Method, ins.Path, &ins.Answer, ins.Found.Request, now)
+			e.endpoints.Remember(&asked, &ins.Answer, ins.Found.Request, ins.OtherCookies, now)
 		}
 	}
 	if p.endpoint.Version() != version {

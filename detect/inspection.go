@@ -32,6 +32,9 @@ type Inspection struct {
 	// Host, Path and Query of the request; Host in lower case without a
 	// default port.
 	Host, Path, Query string
+	// Operation is what the request asks of the path where many things are asked
+	// of the same one: of GraphQL, JSON-RPC, SOAP.
+	Operation string
 	// Client is the client's address behind trusted proxies.
 	Client netip.Addr
 	// Principal is the account that the request acts for, "" where unknown.

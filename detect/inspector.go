@@ -105,6 +105,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if name, _ := IdentityHeader(x.Request.Header); name != "" {
 		ins.Has |= SaysWho
 	}
+	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = endpoint.Examine(x, ins.Path, f)
 	return ins

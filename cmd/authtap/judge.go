@@ -231,5 +231,9 @@ func (c *counts) engine(s *detect.Stats) {
 	c.some(evicted, "keys of sliding windows made room for others")
 	c.some(late, "observations older than their window")
 	c.some(s.Forgotten, "entries of detectors' memory made room for others")
+	c.some(s.Endpoints.HostsFull, "exchanges with hosts that are too many to be learned")
+	c.some(s.Endpoints.TemplatesFull, "exchanges with paths and methods that are too many to be learned")
+	c.some(s.Endpoints.OperationsFull, "exchanges with operations that are too many to be learned")
+	c.some(s.Endpoints.CandidatesForgotten, "paths forgotten before a second client asked for them")
 	c.some(s.Issuers.Evicted, "issuers, keys and their ways of signing made room for others")
 }

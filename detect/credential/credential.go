@@ -229,6 +229,8 @@ type Login struct {
 	// Password is the keyed fingerprint of the secret, zero where passwords
 	// cannot be compared (Digest, NTLM).
 	Password ID
+	// OneTime says that the secret is a one-time code.
+	OneTime bool
 	// Place is where the secret stood.
 	Place Place
 	// Client of an OAuth token request: its client_id, or the user of its Basic

@@ -23,7 +23,8 @@ type Answer struct {
 	Shape uint64
 	// Type is a hash of the media type, 0 without content.
 	Type uint32
-	// Code is a hash of a code, status or errcode member, 0 without one.
+	// Code is a hash of a code, status or errcode member, 0 without one; with
+	// numericCode where it is a number by which APIs tell what came of a request.
 	Code uint32
 	// Location is a hash of a redirect's path, 0 without one.
 	Location uint32
@@ -32,7 +33,7 @@ type Answer struct {
 }
 
 // Marks of an Answer.
-type Marks uint16
+type Marks uint32
 
 // The marks.
 const (
@@ -68,6 +69,12 @@ const (
 	// Uncertain: a gRPC call that ended neither well nor with a refusal, or nobody
 	// saw how.
 	Uncertain
+	// BackToLogin: a redirect that ends where people log in, or names a failure.
+	BackToLogin
+	// PinnedSuccess and PinnedFailure: what the configuration says of the
+	// endpoint's answers is true of this one (Pin).
+	PinnedSuccess
+	PinnedFailure
 )
 
 // How much of a body is looked at; a longer one is judged by its beginning
@@ -137,16 +144,13 @@ func (a *Answer) addCookie(name uint32) {
 func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string) {
 	kind, status := "", "" // of the content, of a gRPC call
 	for _, f := range r.Header {
-		switch len(f.Name) {
+		n := len(f.Name)
+		switch n {
 		case 3:
 			if strings.EqualFold(f.Name, "Age") { // RFC 9111, section 5.1
 				if n, err := strconv.Atoi(strings.TrimSpace(f.Value)); err == nil && n > 0 {
 					a.Marks |= Cached
 				}
-			}
-		case 7:
-			if strings.EqualFold(f.Name, "X-Cache") && containsFold(f.Value, "hit") {
-				a.Marks |= Cached
 			}
 		case 8:
 			if strings.EqualFold(f.Name, "Location") && r.Status >= 300 && r.Status < 400 {
@@ -160,22 +164,6 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 			if strings.EqualFold(f.Name, "Content-Type") {
 				kind = f.Value
 				a.Type = hash32(mediaType(f.Value))
-			} else if strings.EqualFold(f.Name, "Cache-Status") && containsFold(f.Value, "hit") { // RFC 9211
-				a.Marks |= Cached
-			} else if strings.EqualFold(f.Name, "X-Cache-Hits") && strings.Trim(f.Value, " 0,") != "" {
-				a.Marks |= Cached
-			}
-		case 13:
-			if strings.EqualFold(f.Name, "X-Proxy-Cache") && containsFold(f.Value, "hit") {
-				a.Marks |= Cached
-			}
-		case 14:
-			if strings.EqualFold(f.Name, "X-Drupal-Cache") && containsFold(f.Value, "hit") {
-				a.Marks |= Cached
-			}
-		case 15:
-			if strings.EqualFold(f.Name, "CF-Cache-Status") && containsFold(f.Value, "hit") {
-				a.Marks |= Cached
 			}
 		case 16:
 			if r.Status == 401 && strings.EqualFold(f.Name, "WWW-Authenticate") &&
@@ -183,9 +171,46 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 				a.Marks |= Stale
 			}
 		}
+		if n >= 7 && n < len(cacheHeaders) && cacheHeaders[n] != nil && f.Name[0]|0x20 <= 'x' && fromCache(f) {
+			a.Marks |= Cached
+		}
 	}
 	a.grpc(x, kind, status)
 }
+
+// fromCache reports a header line by which a cache says that it answered.
+func fromCache(f exchange.Field) bool {
+	for _, name := range cacheHeaders[len(f.Name)] {
+		if !strings.EqualFold(f.Name, name) {
+			continue
+		}
+		switch name {
+		case "X-Cache-Hits":
+			return strings.Trim(f.Value, " 0,") != ""
+		case "X-Varnish": // of a hit the request that it was kept from, too
+			return strings.IndexByte(strings.TrimSpace(f.Value), ' ') > 0
+		}
+		for _, w := range [...]string{"hit", "stale", "updating", "revalidated", "fresh"} {
+			if containsFold(f.Value, w) {
+				return !containsFold(f.Value, "fwd=") // Cache-Status (RFC 9211, section 2.2): asked on
+			}
+		}
+		return false
+	}
+	return false
+}
+
+// cacheHeaders by the length of their names.
+var cacheHeaders = func() (t [24][]string) {
+	for _, name := range [...]string{
+		"X-Cache", "Cache-Status", "X-Cache-Hits", "X-Cache-Status", "X-Proxy-Cache", "X-Drupal-Cache", "CF-Cache-Status", "X-Varnish",
+		"X-Varnish-Cache", "X-Vercel-Cache", "X-Rack-Cache", "X-LiteSpeed-Cache", "X-Nginx-Cache", "X-Nginx-Cache-Status", "X-FastCGI-Cache",
+		"X-CDN-Cache", "X-Edge-Cache", "X-Server-Cache", "X-Nextjs-Cache", "X-Kong-Cache", "X-Akamai-Cache", "Cdn-Cache",
+	} {
+		t[len(name)] = append(t[len(name)], name)
+	}
+	return t
+}()
 
 // location judges where a redirect leads.
 func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
@@ -210,6 +235,12 @@ func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
 	if LoginPath(p) {
 		a.Marks |= ToLogin
 	}
+	switch last := lastSegment(p); {
+	case secondFactorPath(p):
+		a.Marks |= AsksSecondFactor
+	case loginSegment(last), containsFold(last, "fail"), containsFold(last, "error"), containsFold(last, "denied"), containsFold(last, "locked"):
+		a.Marks |= BackToLogin
+	}
 	if containsFold(query, "error") || containsFold(query, "fail") || containsFold(query, "invalid") {
 		a.Marks |= SaysFailure
 	}
@@ -228,6 +259,49 @@ func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
 			}
 		}
 	}
+}
+
+// lastSegment gives the last segment of a path that is not empty, without an
+// extension or parameters.
+func lastSegment(p string) string {
+	p = strings.TrimRight(p, "/")
+	p = p[strings.LastIndexByte(p, '/')+1:]
+	if i := strings.IndexAny(p, ".;"); i > 0 {
+		p = p[:i]
+	}
+	return p
+}
+
+// loginSegment reports the name of a place to log in.
+func loginSegment(s string) bool {
+	if n := len(s); n < 5 || n > 16 {
+		return false
+	}
+	return containsFold(s, "login") || containsFold(s, "signin") || containsFold(s, "logon") || containsFold(s, "sign-in") ||
+		containsFold(s, "sign_in") || containsFold(s, "log-in") || containsFold(s, "log_in")
+}
+
+// secondFactorPath reports a path that names a place where another factor is
+// asked for.
+func secondFactorPath(p string) bool {
+	for p != "" {
+		var seg string
+		seg, p, _ = strings.Cut(strings.TrimPrefix(p, "/"), "/")
+		if i := strings.IndexAny(seg, ".;"); i > 0 {
+			seg = seg[:i]
+		}
+		for _, w := range [...]string{"mfa", "2fa", "otp", "totp", "2sv", "webauthn", "challenge"} {
+			if strings.EqualFold(seg, w) {
+				return true
+			}
+		}
+		for _, w := range [...]string{"two-factor", "two_factor", "twofactor", "second-factor", "second_factor", "multi-factor", "multifactor", "2fa", "mfa"} {
+			if containsFold(seg, w) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var loginWords = []string{"login", "signin", "sign-in", "sign_in", "logon", "log-in", "log_in", "authenticate", "sso", "auth"}

@@ -50,20 +50,24 @@ func TestTemplatesByForm(t *testing.T) {
 	}
 }
 
+func find(m *Map, host, method, path string, client netip.Addr, status uint16) (*Endpoint, string) {
+	return m.Find(&Request{Host: host, Method: method, Path: path, Client: client, Status: status}, start)
+}
+
 func TestScanMakesNoTemplates(t *testing.T) {
 	m := NewMap(Options{})
 	for i := range 20000 {
-		m.Find("h", "GET", fmt.Sprintf("/scan-%d-x", i), alice, 404, start)
+		find(m, "h", "GET", fmt.Sprintf("/scan-%d-x", i), alice, 404)
 	}
 	if n := m.Stats().Templates; n != 0 {
 		t.Errorf("one client's 404s made %d templates", n)
 	}
-	m.Find("h", "GET", "/secret", alice, 401, start)
-	e, _ := m.Find("h", "GET", "/secret", bob, 401, start)
+	find(m, "h", "GET", "/secret", alice, 401)
+	e, _ := find(m, "h", "GET", "/secret", bob, 401)
 	if e.overflow {
 		t.Error("a second client did not make a template")
 	}
-	if e, _ = m.Find("h", "GET", "/open", alice, 200, start); e.overflow {
+	if e, _ = find(m, "h", "GET", "/open", alice, 200); e.overflow {
 		t.Error("a 200 did not make a template")
 	}
 }
@@ -71,18 +75,18 @@ func TestScanMakesNoTemplates(t *testing.T) {
 func TestTemplateBounds(t *testing.T) {
 	m := NewMap(Options{Hosts: 2, Templates: 10, Distinct: 1000})
 	for i := range 50 {
-		m.Find("h", "GET", "/p"+strings.Repeat("x", i), alice, 200, start)
+		find(m, "h", "GET", "/p"+strings.Repeat("x", i), alice, 200)
 	}
 	if s := m.Stats(); s.Templates != 10 || s.TemplatesFull != 40 {
 		t.Errorf("stats %+v", s)
 	}
-	m.Find("i", "GET", "/", alice, 200, start)
-	e, _ := m.Find("j", "GET", "/", alice, 200, start)
+	find(m, "i", "GET", "/", alice, 200)
+	e, _ := find(m, "j", "GET", "/", alice, 200)
 	if !e.overflow || m.Stats().HostsFull != 1 {
 		t.Errorf("a host beyond the bound was learned: %+v", m.Stats())
 	}
 	for i := range 30 {
-		m.Find("i", fmt.Sprint("M", i), "/", alice, 200, start)
+		find(m, "i", fmt.Sprint("M", i), "/", alice, 200)
 	}
 	if s := m.Stats(); s.TemplatesFull != 40+30+1-maxMethods {
 		t.Errorf("made-up methods were learned: %+v", s)
@@ -93,10 +97,10 @@ func TestVarietyMakesATemplate(t *testing.T) {
 	m := NewMap(Options{})
 	a := answer(200, 7)
 	for i := range 80 {
-		e, _ := m.Find("h", "GET", "/shop/"+string(rune('a'+i%26))+strings.Repeat("y", i/26)+"z/price", alice, 200, start)
+		e, _ := find(m, "h", "GET", "/shop/"+string(rune('a'+i%26))+strings.Repeat("y", i/26)+"z/price", alice, 200)
 		e.Learn(&a, []credential.Credential{token}, false, start)
 	}
-	e, template := m.Find("h", "GET", "/shop/entirely-new/price", alice, 404, start)
+	e, template := find(m, "h", "GET", "/shop/entirely-new/price", alice, 404)
 	if template != "/shop/{any}/price" || e.overflow {
 		t.Fatalf("template %s", template)
 	}
@@ -111,16 +115,16 @@ func TestVarietyMakesATemplate(t *testing.T) {
 func TestFamiliarNamesStay(t *testing.T) {
 	m := NewMap(Options{})
 	for range 100 {
-		m.Find("h", "POST", "/api/login", alice, 401, start)
-		m.Find("h", "POST", "/api/login", bob, 401, start)
+		find(m, "h", "POST", "/api/login", alice, 401)
+		find(m, "h", "POST", "/api/login", bob, 401)
 	}
 	for i := range 200 {
-		m.Find("h", "GET", "/api/user-"+string(rune('a'+i%26))+strings.Repeat("y", i/26), alice, 200, start)
+		find(m, "h", "GET", "/api/user-"+string(rune('a'+i%26))+strings.Repeat("y", i/26), alice, 200)
 	}
-	if _, template := m.Find("h", "POST", "/api/login", alice, 401, start); template != "/api/login" {
+	if _, template := find(m, "h", "POST", "/api/login", alice, 401); template != "/api/login" {
 		t.Errorf("the login became %s", template)
 	}
-	if _, template := m.Find("h", "GET", "/api/someone-else", alice, 200, start); template != "/api/{any}" {
+	if _, template := find(m, "h", "GET", "/api/someone-else", alice, 200); template != "/api/{any}" {
 		t.Errorf("a user became %s", template)
 	}
 }
@@ -288,7 +292,15 @@ func TestLogin(t *testing.T) {
 		"cookie":                       {nil, nil, cookie(200, 8), LoginSuccess},
 		"cookie that failures set too": {[]Answer{cookie(401, 8)}, nil, cookie(200, 8), LoginUnclear},
 		"redirect home":                {nil, nil, redirect(6, 0), LoginSuccess},
-		"redirect to the login":        {nil, nil, redirect(6, ToLogin), LoginFailure},
+		"redirect to the login":        {nil, nil, redirect(6, ToLogin|BackToLogin), LoginFailure},
+		"redirect to /auth/…":          {nil, nil, redirect(6, ToLogin), LoginUnclear},
+		"redirect to /auth/…, cookie":  {nil, nil, Answer{Status: 302, Location: 6, Marks: ToLogin, Cookies: [2]uint32{8}}, LoginSuccess},
+		"redirect to a second factor":  {nil, nil, redirect(6, AsksSecondFactor), LoginPending},
+		"moved for good":               {nil, nil, Answer{Status: 301, Location: 6}, LoginUnclear},
+		"locked":                       {nil, nil, answer(423, 1), LoginFailure},
+		"captcha in a 200 and a token": {nil, nil, mark(200, SaysFailure|IssuesToken), LoginFailure},
+		"second factor and a failure":  {nil, nil, mark(200, SaysFailure|AsksSecondFactor), LoginFailure},
+		"cookie from a cache":          {nil, nil, Answer{Status: 200, Cookies: [2]uint32{8}, Marks: Cached}, LoginUnclear},
 		"redirect to itself":           {nil, nil, redirect(6, ToItself), LoginFailure},
 		"redirect where failures go":   {[]Answer{{Status: 403, Location: 6}}, nil, redirect(6, 0), LoginFailure},
 		"shape of a success":           {nil, []Answer{cookie(200, 8)}, answer(200, 1), LoginSuccess},
@@ -297,10 +309,10 @@ func TestLogin(t *testing.T) {
 	} {
 		e := &Endpoint{}
 		for _, a := range c.failures {
-			e.LearnLogin(&a, LoginFailure, start)
+			e.LearnLogin(&a, form, LoginFailure, start)
 		}
 		for _, a := range c.successes {
-			e.LearnLogin(&a, LoginSuccess, start)
+			e.LearnLogin(&a, form, LoginSuccess, start)
 		}
 		if got := e.Login(&c.answer, form, start); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
@@ -343,16 +355,16 @@ func TestRefusedBeforeItIsKnown(t *testing.T) {
 	} {
 		m := NewMap(Options{})
 		if c.first != nil {
-			if e, _ := m.Find("h", c.method, "/x", alice, c.first.Status, start); e != m.None() {
+			if e, _ := find(m, "h", c.method, "/x", alice, c.first.Status); e != m.None() {
 				t.Fatalf("%s: one refusal makes an endpoint", name)
 			}
-			m.Remember("h", c.method, "/x", c.first, c.creds, start)
+			m.Remember(&Request{Host: "h", Method: c.method, Path: "/x"}, c.first, c.creds, false, start)
 		}
 		for range 3 {
-			e, _ := m.Find("h", "GET", "/x", alice, 200, start)
+			e, _ := find(m, "h", "GET", "/x", alice, 200)
 			e.Learn(&ok, []credential.Credential{token}, false, start)
 		}
-		if e, _ := m.Find("h", "GET", "/x", alice, 200, start); e.Discriminates(start) != c.want {
+		if e, _ := find(m, "h", "GET", "/x", alice, 200); e.Discriminates(start) != c.want {
 			t.Errorf("%s: discriminates: %v", name, !c.want)
 		}
 	}
@@ -389,15 +401,26 @@ func TestExamine(t *testing.T) {
 		"html form far behind":    {x(200, "<html>"+strings.Repeat("<p>x</p>", 1000)+`<input type='password'>`), LoginForm},
 		"html sorry far behind":   {x(200, "<html>"+strings.Repeat("<p>x</p>", 1000)+`Your password was incorrect.`), SaysFailure},
 		"html form":               {x(200, `<html><INPUT Type = x><input name="p" type="PASSWORD"></html>`), LoginForm},
-		"to login":                {x(302, "", "Location", "/account/LogIn?next=/"), ToLogin},
-		"to login.php":            {x(302, "", "Location", "https://h.test/login.php"), ToLogin},
+		"to login":                {x(302, "", "Location", "/account/LogIn?next=/"), ToLogin | BackToLogin},
+		"to login.php":            {x(302, "", "Location", "https://h.test/login.php"), ToLogin | BackToLogin},
 		"to the form":             {x(302, "", "Location", "/form"), ToItself},
 		"to itself":               {x(303, "", "Location", "/session?x=1"), ToItself},
+		"to a second factor":      {x(302, "", "Location", "/login/two-factor"), ToLogin | AsksSecondFactor},
+		"below the login":         {x(302, "", "Location", "/auth/profile"), ToLogin},
+		"to a failure":            {x(302, "", "Location", "/session-failed"), BackToLogin},
 		"home":                    {x(302, "", "Location", "/"), 0},
 		"home with error":         {x(302, "", "Location", "/?error=1"), SaysFailure},
 		"age":                     {x(200, "", "Age", "12"), Cached},
 		"fresh":                   {x(200, "", "Age", "0", "X-Cache", "MISS from x"), 0},
 		"cache hit":               {x(200, "", "X-Cache", "Hit from cloudfront"), Cached},
+		"cache status":            {x(200, "", "Cache-Status", "ExampleCache; hit"), Cached},
+		"cache asked on":          {x(200, "", "Cache-Status", "ExampleCache; fwd=miss; detail=no-hit"), 0},
+		"varnish hit":             {x(200, "", "X-Varnish", "32770 3"), Cached},
+		"varnish miss":            {x(200, "", "X-Varnish", "32770"), 0},
+		"hits":                    {x(200, "", "X-Cache-Hits", "0, 2"), Cached},
+		"no hits":                 {x(200, "", "X-Cache-Hits", "0, 0"), 0},
+		"stale":                   {x(200, "", "CF-Cache-Status", "STALE"), Cached},
+		"dynamic":                 {x(200, "", "CF-Cache-Status", "DYNAMIC"), 0},
 		"grpc unauthenticated":    {x(200, "", "grpc-status", "16"), Soft},
 		"grpc ok":                 {x(200, "", "grpc-status", "0"), 0},
 		"broken JSON":             {x(200, `{"success":`), 0},
@@ -491,10 +514,11 @@ func FuzzExamine(f *testing.F) {
 
 func BenchmarkFind(b *testing.B) {
 	m := NewMap(Options{})
-	m.Find("api.example.test", "GET", "/api/v1/users/17/orders/99", alice, 200, start)
+	find(m, "api.example.test", "GET", "/api/v1/users/17/orders/99", alice, 200)
 	b.ReportAllocs()
+	r := Request{Host: "api.example.test", Method: "GET", Path: "/api/v1/users/18/orders/98", Client: alice, Status: 200}
 	for b.Loop() {
-		m.Find("api.example.test", "GET", "/api/v1/users/18/orders/98", alice, 200, start)
+		m.Find(&r, start)
 	}
 }
 

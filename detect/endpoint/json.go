@@ -133,7 +133,8 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 	v := j.data[start:j.pos]
 	switch {
 	case isKey(key, "success") || isKey(key, "ok") || isKey(key, "authenticated"):
-		if string(v) == "false" || string(v) == "0" {
+		switch string(v) {
+		case "false", "0", `"false"`, `"0"`:
 			j.soft = true
 		}
 	case isKey(key, "error") || isKey(key, "errors") || isKey(key, "error_code"):
@@ -142,7 +143,10 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 		}
 	case isKey(key, "code") || isKey(key, "status") || isKey(key, "errcode"):
 		if len(v) <= 64 {
-			j.code = hashBytes(v) | 1
+			j.code = hashBytes(v)&^numericCode | 1
+			if number := v[0] == '-' || '0' <= v[0] && v[0] <= '9'; number && (!isKey(key, "status") || resultStatus(v)) {
+				j.code |= numericCode
+			}
 		}
 		for _, w := range [...]string{`"error"`, `"fail"`, `"failed"`, `"failure"`, `"unauthorized"`, `"unauthenticated"`, `"denied"`} {
 			if len(v) == len(w) && equalLower(v, w) {
@@ -160,6 +164,15 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 		j.secondFactor = true
 	}
 	return true
+}
+
+// numericCode is set in a code that is a number, and none of the numbers that
+// things have as their state.
+const numericCode = 2
+
+// resultStatus reports a number that has the form of a status of HTTP, or none.
+func resultStatus(v []byte) bool {
+	return string(v) == "0" || len(v) == 3 && v[0] >= '1' && v[0] <= '5'
 }
 
 func isKey(key []byte, name string) bool { return len(key) == len(name) && equalLower(key, name) }

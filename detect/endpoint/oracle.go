@@ -15,37 +15,45 @@ const Memory = 7 * 24 * time.Hour
 // Presented says what a request carried, as the oracle counts it.
 type Presented uint8
 
-// A request with no credential, with a bad one (flawed, whatever it is checked
-// against), with one that looks good.
+// A request with no credential; with none, but with cookies of which nothing
+// is known; with a bad one (flawed, whatever it is checked against); with one
+// that looks good.
 const (
 	None Presented = iota
+	Maybe
 	Bad
 	Good
 	presentations
 )
 
-// Endpoint is what is known of one method of one path template of one host.
+// Endpoint is what is known of one method and operation of one path template of
+// one host.
 type Endpoint struct {
-	method   string
-	overflow bool
+	method, operation string
+	overflow          bool
+	pin               *Pin
+	spec              *Spec
 	// into is set when the endpoint was merged into another.
 	into *Endpoint
 	// version grows whenever something was learned that may change a judgement.
 	version uint64
 
-	day    int64 // of the newest count, in days since 1970
-	counts [memoryDays]dayCount
+	first, last capture.Time
+	day         int64 // of the newest count, in days since 1970
+	counts      [memoryDays]dayCount
+	sum         dayCount // of counts
 
-	good      recent[uint64] // shapes of answers to good credentials
-	anonymous recent[uint64] // shapes of answers to requests without any
-	codes     recent[uint32] // codes of answers to good credentials
-	types     recent[uint32] // media types of answers to good credentials
-	places    recent[uint32] // locations of redirects that answered good credentials
-	alone     []kindCount    // by the set of kinds that a request carried
-	filtered  recent[uint32] // media types of 403s to who had no good credential
-	says401   bool           // who has no good credential is known to get 401 here
-	// refused: who had no good credential was refused otherwise than by 403.
-	refused bool
+	// shapes of the answers that had success, by what the request carried.
+	shapes   [presentations]recent[uint64]
+	codes    recent[uint32] // codes of answers to good credentials
+	types    recent[uint32] // media types of answers to good credentials
+	places   recent[uint32] // locations of redirects that answered good credentials
+	filtered recent[uint32] // media types of 403s to who had no good credential
+	alone    []kindCount    // by the set of kinds that a request carried
+	says401  capture.Time   // when who has no good credential last got 401 here
+	// refused: when who had no good credential was last refused otherwise than
+	// by 401 or 403.
+	refused capture.Time
 
 	login *loginMemory
 }
@@ -56,49 +64,7 @@ type dayCount [presentations][3]uint32 // by Outcome
 
 type kindCount struct {
 	set              uint64
-	success, refused bool
-	last             capture.Time
-}
-
-// recent is a small bounded set of values with the time each was last seen.
-type recent[T comparable] []seen[T]
-
-type seen[T comparable] struct {
-	value T
-	last  capture.Time
-}
-
-// maxRecent bounds each such set; a new value takes the place of the oldest.
-const maxRecent = 32
-
-// add reports whether the value is new.
-func (r *recent[T]) add(v T, now capture.Time) bool {
-	oldest := 0
-	for i := range *r {
-		if (*r)[i].value == v {
-			fresh := now.Sub((*r)[i].last) <= Memory
-			(*r)[i].last = max(now, (*r)[i].last)
-			return !fresh
-		}
-		if (*r)[i].last < (*r)[oldest].last {
-			oldest = i
-		}
-	}
-	if len(*r) < maxRecent {
-		*r = append(*r, seen[T]{v, now})
-	} else {
-		(*r)[oldest] = seen[T]{v, now}
-	}
-	return true
-}
-
-func (r recent[T]) has(v T, now capture.Time) bool {
-	for i := range r {
-		if r[i].value == v {
-			return now.Sub(r[i].last) <= Memory
-		}
-	}
-	return false
+	success, refused capture.Time
 }
 
 // resolve follows merges.
@@ -147,61 +113,7 @@ func kindHash(c *credential.Credential) uint64 {
 	return mix(hash64(c.Place.Name)*31+uint64(c.Place.Part)<<8+uint64(c.Kind)) | 1
 }
 
-// Outcome says what an answer means on this endpoint (ARCHITECTURE.md,
-// section 4).
-func (e *Endpoint) Outcome(a *Answer, now capture.Time) Outcome {
-	e = e.resolve()
-	s := a.Status
-	switch {
-	case s == 0:
-		return Unclear
-	case s == 401 || s == 407:
-		return Refusal
-	case s == 403:
-		if a.Marks&Probe == 0 && e.says401 {
-			return Unclear
-		}
-		return Refusal
-	case a.Marks&Probe != 0:
-		return Unclear
-	case s == 400:
-		if e.says401 {
-			return Unclear
-		}
-		return Refusal
-	case s == 101:
-		return Success
-	case s >= 200 && s < 300:
-		if a.Marks&(Soft|LoginForm) != 0 || a.Code != 0 && e.otherCode(a, now) {
-			return Refusal
-		}
-		if a.Marks&Uncertain != 0 {
-			return Unclear
-		}
-		return Success
-	case s == 304:
-		return Unclear
-	case s >= 300 && s < 400:
-		if a.Marks&ToLogin != 0 {
-			return Refusal
-		}
-		return Success
-	}
-	return Unclear
-}
-
-// otherCode reports whether an answer's code is unlike those of authenticated
-// answers, of which enough are known to tell.
-func (e *Endpoint) otherCode(a *Answer, now capture.Time) bool {
-	return len(e.codes) > 0 && e.count(Good, Success) >= 3 && !e.codes.has(a.Code, now) && !e.good.has(a.Shape, now)
-}
-
-func (e *Endpoint) count(p Presented, o Outcome) (n uint32) {
-	for i := range e.counts {
-		n += e.counts[i][p][o]
-	}
-	return n
-}
+func (e *Endpoint) count(p Presented, o Outcome) uint32 { return e.sum[p][o] }
 
 // advance makes the day of now the newest and forgets days that are too old.
 func (e *Endpoint) advance(now capture.Time) (slot int, ok bool) {
@@ -214,35 +126,50 @@ func (e *Endpoint) advance(now capture.Time) (slot int, ok bool) {
 			e.day = day - memoryDays
 		}
 		e.day++
-		e.counts[e.day%memoryDays] = dayCount{}
+		old := &e.counts[e.day%memoryDays]
+		for p := range old {
+			for o, n := range old[p] {
+				e.sum[p][o] -= n
+			}
+		}
+		*old = dayCount{}
 	}
 	return int(((day % memoryDays) + memoryDays) % memoryDays), e.day-day < memoryDays
 }
 
+// add counts n on a day.
+func (e *Endpoint) add(slot int, p Presented, o Outcome, n uint32) uint32 {
+	c := &e.counts[slot][p][o]
+	n = min(n, 1<<28-min(*c, 1<<28))
+	*c += n
+	e.sum[p][o] += n
+	return *c
+}
+
 // Learn adds one exchange to what is known. Requests whose credential a
-// detector suspects are not to be given here: they are no evidence.
+// detector suspects are not to be given here: they are no evidence. Nor is an
+// answer from a cache, which the server did not give to this request.
 func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies bool, now capture.Time) {
 	e = e.resolve()
-	if e.overflow || a.Status == 0 || a.Marks&Damaged != 0 {
+	if e.overflow || a.Status == 0 || a.Marks&(Damaged|Cached) != 0 {
 		return
 	}
-	p, o := presented(creds), e.Outcome(a, now)
+	p, o := presented(creds, otherCookies), e.Outcome(a, now)
 	slot, ok := e.advance(now)
 	if !ok {
 		return
 	}
-	c := &e.counts[slot][p][o]
-	if *c < 1<<31 {
-		*c++
+	if e.first == 0 {
+		e.first = now
 	}
-	if *c <= 4 || bits.OnesCount32(*c) == 1 {
+	e.last = max(e.last, now)
+	if n := e.add(slot, p, o, 1); n <= 4 || bits.OnesCount32(n) == 1 {
 		e.version++ // a threshold may have been crossed
 	}
 	switch o {
 	case Refusal:
-		if a.Status == 401 && !e.says401 {
-			e.says401 = true
-			e.version++
+		if a.Status == 401 {
+			e.lately(&e.says401, now)
 		}
 		switch {
 		case p == Good:
@@ -250,17 +177,12 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies 
 			if e.filtered.add(a.Type, now) {
 				e.version++
 			}
-		case !e.refused:
-			e.refused = true
-			e.version++
+		case a.Status != 401:
+			e.lately(&e.refused, now)
 		}
 	case Success:
-		if a.Marks&Cached != 0 {
-			return
-		}
-		switch p {
-		case Good:
-			new := e.good.add(a.Shape, now)
+		new := e.shapes[p].add(a.Shape, now)
+		if p == Good {
 			if a.Type != 0 {
 				new = e.types.add(a.Type, now) || new
 			}
@@ -270,32 +192,38 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies 
 			if a.Location != 0 {
 				new = e.places.add(a.Location, now) || new
 			}
-			if new {
-				e.version++
-			}
-		case None:
-			if e.anonymous.add(a.Shape, now) {
-				e.version++
-			}
+		}
+		if new {
+			e.version++
 		}
 	}
-	if o != Unclear && (p == Good || p == None && otherCookies) {
+	if o != Unclear && (p == Good || p == Maybe) {
 		set, _, _ := Kinds(creds, nil, otherCookies)
 		e.learnAlone(set, o, now)
 	}
 }
 
+// lately notes when something was last seen.
+func (e *Endpoint) lately(at *capture.Time, now capture.Time) {
+	if !within(*at, now) {
+		e.version++
+	}
+	*at = max(*at, now)
+}
+
 // wasRefused gives a new endpoint the 401 that was seen before it was known.
 func (e *Endpoint) wasRefused(p Presented, at capture.Time) {
 	slot, _ := e.advance(at)
-	e.counts[slot][p][Refusal]++
-	e.says401 = true
-	e.refused = e.refused || p != Good
+	e.add(slot, p, Refusal, 1)
+	e.says401, e.first = at, at
 }
 
 // presented says what the request of these credentials carried.
-func presented(creds []credential.Credential) Presented {
+func presented(creds []credential.Credential, otherCookies bool) Presented {
 	p := None
+	if otherCookies {
+		p = Maybe
+	}
 	for i := range creds {
 		if creds[i].Access() {
 			if creds[i].Flaw != 0 {
@@ -307,6 +235,8 @@ func presented(creds []credential.Credential) Presented {
 	return p
 }
 
+// learnAlone notes what came of requests with only these kinds. A new set takes
+// the place of the one that was seen longest ago.
 func (e *Endpoint) learnAlone(set uint64, o Outcome, now capture.Time) {
 	var k *kindCount
 	for i := range e.alone {
@@ -315,130 +245,24 @@ func (e *Endpoint) learnAlone(set uint64, o Outcome, now capture.Time) {
 		}
 	}
 	if k == nil {
-		if len(e.alone) >= maxRecent {
-			return
-		}
-		e.alone = append(e.alone, kindCount{set: set})
-		k = &e.alone[len(e.alone)-1]
-	}
-	k.last = now
-	if o == Success && !k.success || o == Refusal && !k.refused {
-		k.success = k.success || o == Success
-		k.refused = k.refused || o == Refusal
-		e.version++
-	}
-}
-
-// Discriminates reports whether the endpoint is known to let in who has a good
-// credential, at least three times, and to refuse who has none or a bad one.
-func (e *Endpoint) Discriminates(now capture.Time) bool {
-	e = e.resolve()
-	if e.overflow {
-		return false
-	}
-	if _, ok := e.advance(now); !ok || e.count(Good, Success) < 3 {
-		return false
-	}
-	// A credential that looks good and got 401 was a bad one.
-	if e.says401 || e.refused {
-		return true
-	}
-	// A 403 may be of a filter in front, which answers in another media type
-	// than the API.
-	for _, f := range e.filtered {
-		if now.Sub(f.last) <= Memory && (f.value == 0 || e.types.has(f.value, now)) {
-			return true
-		}
-	}
-	return false
-}
-
-// open reports whether the endpoint answers everybody.
-func (e *Endpoint) open(now capture.Time) bool {
-	n := e.count(None, Success)
-	return n >= 3 && n > e.count(None, Refusal) && e.sharesShape(now)
-}
-
-// sharesShape reports whether a request without any credential got what those
-// with a good one get, or whether nobody with a good one was seen at all.
-func (e *Endpoint) sharesShape(now capture.Time) bool {
-	if len(e.good) == 0 {
-		return len(e.anonymous) > 0
-	}
-	for i := range e.anonymous {
-		if now.Sub(e.anonymous[i].last) <= Memory && e.good.has(e.anonymous[i].value, now) {
-			return true
-		}
-	}
-	return false
-}
-
-// Attempt is what a judgement rests on: an answer, and the other credentials
-// that the request carried.
-type Attempt struct {
-	Answer Answer
-	// Others is the set of the other access credentials, OtherKinds how many
-	// kinds, Parts their hashes.
-	Others     uint64
-	OtherKinds int
-	Parts      [4]uint64
-}
-
-// Judge says whether an attempt was accepted, by what is known now
-// (CATALOGUE.md, 1.4).
-func (e *Endpoint) Judge(t *Attempt, now capture.Time) Verdict {
-	e = e.resolve()
-	a := &t.Answer
-	switch e.Outcome(a, now) {
-	case Refusal:
-		return Rejected
-	case Unclear:
-		return Unknown
-	}
-	e.advance(now)
-	if a.Marks&(Damaged|Cached) != 0 || e.open(now) { // (e), (c), (b)
-		return Unknown
-	}
-	if a.Status >= 300 && a.Status < 400 && // (d)
-		(a.Status == 301 || a.Status == 308 || !e.places.has(a.Location, now)) {
-		return Unknown
-	}
-	sure := e.Discriminates(now)
-	if t.OtherKinds > 0 { // (a)
-		seen, suffices := e.others(t, now)
-		if suffices {
-			return Unknown
-		}
-		sure = sure && seen
-	}
-	if sure && a.Marks&Midstream == 0 && !e.sharesShape(now) && e.good.has(a.Shape, now) {
-		return Accepted
-	}
-	return LikelyAccepted
-}
-
-// others looks up whether requests with only the other credentials, or with a
-// part of them, were seen, and whether one had success.
-func (e *Endpoint) others(t *Attempt, now capture.Time) (seen, suffices bool) {
-	n := min(t.OtherKinds, len(t.Parts))
-	for subset := 1; subset < 1<<n; subset++ {
-		var set uint64
-		for i := range n {
-			if subset>>i&1 == 1 {
-				set += t.Parts[i]
+		if len(e.alone) < maxRecent {
+			e.alone = append(e.alone, kindCount{})
+			k = &e.alone[len(e.alone)-1]
+		} else {
+			k = &e.alone[0]
+			for i := range e.alone {
+				if a := &e.alone[i]; max(a.success, a.refused) < max(k.success, k.refused) {
+					k = a
+				}
 			}
 		}
-		if t.OtherKinds > len(t.Parts) && subset == 1<<n-1 {
-			set = t.Others
-		}
-		for i := range e.alone {
-			if k := &e.alone[i]; k.set == set && now.Sub(k.last) <= Memory {
-				suffices = suffices || k.success
-				seen = seen || set == t.Others
-			}
-		}
+		*k = kindCount{set: set}
 	}
-	return seen, suffices
+	if o == Success {
+		e.lately(&k.success, now)
+	} else {
+		e.lately(&k.refused, now)
+	}
 }
 
 // absorb adds what is known of another endpoint, which from then on is this
@@ -453,38 +277,38 @@ func (e *Endpoint) absorb(o *Endpoint) {
 		if e.day-day >= memoryDays || day < 0 {
 			continue
 		}
-		from, to := &o.counts[day%memoryDays], &e.counts[day%memoryDays]
-		for p := range to {
-			for k := range to[p] {
-				to[p][k] += from[p][k]
+		slot := day % memoryDays
+		for p := range o.counts[slot] {
+			for k, n := range o.counts[slot][p] {
+				e.add(int(slot), Presented(p), Outcome(k), n)
 			}
 		}
 	}
-	merge(&e.good, o.good)
-	merge(&e.anonymous, o.anonymous)
+	if o.first != 0 && (e.first == 0 || o.first < e.first) {
+		e.first = o.first
+	}
+	e.last = max(e.last, o.last)
+	for p := range e.shapes {
+		merge(&e.shapes[p], o.shapes[p])
+	}
 	merge(&e.codes, o.codes)
 	merge(&e.types, o.types)
 	merge(&e.places, o.places)
+	merge(&e.filtered, o.filtered)
 	for _, k := range o.alone {
-		if k.success {
-			e.learnAlone(k.set, Success, k.last)
+		if k.success != 0 {
+			e.learnAlone(k.set, Success, k.success)
 		}
-		if k.refused {
-			e.learnAlone(k.set, Refusal, k.last)
+		if k.refused != 0 {
+			e.learnAlone(k.set, Refusal, k.refused)
 		}
 	}
-	merge(&e.filtered, o.filtered)
-	e.says401 = e.says401 || o.says401
-	e.refused = e.refused || o.refused
+	e.says401, e.refused = max(e.says401, o.says401), max(e.refused, o.refused)
 	if e.login == nil {
 		e.login = o.login
+	} else if o.login != nil {
+		e.login.absorb(o.login)
 	}
 	e.version += o.version + 1
-	*o = Endpoint{method: o.method, into: e}
-}
-
-func merge[T comparable](to *recent[T], from recent[T]) {
-	for _, v := range from {
-		to.add(v.value, v.last)
-	}
+	*o = Endpoint{method: o.method, operation: o.operation, into: e}
 }

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/authtap/authtap/capture"
@@ -10,37 +11,44 @@ import (
 
 // Options bound what is learned.
 type Options struct {
-	// Hosts, and Templates of each host, that are learned at most; what comes
-	// beyond is judged as an endpoint of which nothing is known.
-	Hosts, Templates int
+	// Hosts, Templates of each host and Endpoints in all, that are learned at
+	// most; what comes beyond is judged as an endpoint of which nothing is known.
+	Hosts, Templates, Endpoints int
 	// Distinct values of a path segment under the same prefix, from which on
 	// the segment is taken for a variable.
 	Distinct int
+	// Declared endpoints, the most important first.
+	Declared []*Declared
 }
 
 // Defaults of Options.
 const (
 	DefaultHosts     = 1000
 	DefaultTemplates = 5000
+	DefaultEndpoints = 50_000
 	DefaultDistinct  = 50
 )
 
 // Stats count what was learned and what met a bound.
 type Stats struct {
 	Hosts, Templates, Endpoints int
-	// HostsFull and TemplatesFull count exchanges that got no endpoint of
-	// their own because a bound was met.
-	HostsFull, TemplatesFull uint64
+	// HostsFull, TemplatesFull and OperationsFull count exchanges that got no
+	// endpoint of their own because a bound was met, CandidatesForgotten paths
+	// that waited for a second client.
+	HostsFull, TemplatesFull, OperationsFull, CandidatesForgotten uint64
 	// Collapsed counts segments that were found to be variable.
 	Collapsed uint64
 }
 
-// Map knows all endpoints, by host, path template and method. It belongs to
-// one goroutine. Paths become templates by the form of their segments and by
-// their variety (CATALOGUE.md, 1.5).
+// Map knows all endpoints, by host, path template, method and operation. It
+// belongs to one goroutine. Paths become templates by the form of their
+// segments and by their variety (CATALOGUE.md, 1.5), unless they are declared.
 type Map struct {
-	o     Options
-	hosts map[string]*host
+	o        Options
+	declared []*declarations
+	hosts    map[string]*host
+	// waiting is how many candidates all hosts have.
+	waiting int
 	// none stands for all endpoints that are not learned.
 	none  *Endpoint
 	stats Stats
@@ -49,6 +57,9 @@ type Map struct {
 type host struct {
 	root      node
 	templates int
+	// declarations for this host, and the nodes of those that were met.
+	declarations []*declarations
+	declared     map[*Declared]*node
 	// candidates are paths that one client asked for and that were not
 	// answered with success, by the hash of the path. A scan fills it and
 	// leaves nothing else behind.
@@ -65,32 +76,35 @@ type candidate struct {
 	refused   capture.Time
 }
 
-// maxCandidates bounds the paths a host that wait for a second client; when it
-// is reached they are forgotten.
-const maxCandidates = 4096
+// maxCandidates bounds the paths a host that wait for a second client,
+// maxWaiting those of all hosts; when one is reached they are forgotten.
+const (
+	maxCandidates = 4096
+	maxWaiting    = 65_536
+)
 
 type node struct {
 	template string
 	// hits counts the exchanges that came by: a name that is asked for again
 	// and again is part of the API, one of many that came once is a value.
-	hits     uint32
-	literal  map[string]*node
-	variable [placeholders]*node
-	methods  []*Endpoint
+	hits      uint32
+	literal   map[string]*node
+	variable  [placeholders]*node
+	endpoints []*Endpoint
 }
 
 // NewMap makes an empty map; zero options take their defaults.
 func NewMap(o Options) *Map {
-	if o.Hosts == 0 {
-		o.Hosts = DefaultHosts
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
 	}
-	if o.Templates == 0 {
-		o.Templates = DefaultTemplates
-	}
-	if o.Distinct == 0 {
-		o.Distinct = DefaultDistinct
-	}
-	return &Map{o: o, hosts: make(map[string]*host), none: &Endpoint{overflow: true}}
+	set(&o.Hosts, DefaultHosts)
+	set(&o.Templates, DefaultTemplates)
+	set(&o.Endpoints, DefaultEndpoints)
+	set(&o.Distinct, DefaultDistinct)
+	return &Map{o: o, declared: declare(o.Declared), hosts: make(map[string]*host), none: &Endpoint{overflow: true}}
 }
 
 // Stats gives the counters.
@@ -99,86 +113,214 @@ func (m *Map) Stats() Stats { return m.stats }
 // None is the endpoint of which nothing is ever known.
 func (m *Map) None() *Endpoint { return m.none }
 
+// Request is what an endpoint is found by.
+type Request struct {
+	Host, Method, Path string
+	// Operation within the path and method, "" where there is none.
+	Operation string
+	Client    netip.Addr
+	// Status of the answer.
+	Status uint16
+}
+
 // Find gives the endpoint of a request and its path's template, and learns
 // them: a template is made by an answer of 2xx or 3xx or by a second client.
 // What is not learned yet gets an endpoint that never discriminates, and a
 // template from the form of its segments alone.
-func (m *Map) Find(hostName, method, path string, client netip.Addr, status uint16, now capture.Time) (*Endpoint, string) {
-	h := m.hosts[hostName]
+func (m *Map) Find(r *Request, now capture.Time) (*Endpoint, string) {
+	h := m.host(r.Host)
 	if h == nil {
-		if len(m.hosts) >= m.o.Hosts || len(hostName) > 256 {
-			m.stats.HostsFull++
-			return m.none, formTemplate(path)
-		}
-		h = &host{}
-		m.hosts[strings.Clone(hostName)] = h
-		m.stats.Hosts++
+		m.stats.HostsFull++
+		return m.none, formTemplate(r.Path)
 	}
-	n := h.root.find(path)
+	if n, ds := h.find(r.Path); n != nil {
+		return m.endpoint(h, n, ds, r)
+	}
+	n := h.root.find(r.Path)
 	if n == nil {
-		if !h.known(path, client, status) {
-			return m.none, formTemplate(path)
+		if !m.known(h, r) {
+			return m.none, formTemplate(r.Path)
 		}
-		if h.templates >= m.o.Templates {
-			m.stats.TemplatesFull++
-			return m.none, formTemplate(path)
+		if h.templates < m.o.Templates {
+			n = m.add(h, r.Path)
 		}
-		n = m.add(h, path)
 		if n == nil {
-			return m.none, formTemplate(path)
+			m.stats.TemplatesFull++
+			return m.none, formTemplate(r.Path)
 		}
 	}
-	for _, e := range n.methods {
-		if e.method == method {
-			return e, n.template
+	return m.endpoint(h, n, nil, r)
+}
+
+// host gives that of a name, made where it is missing; nil where there are too
+// many. Those of which no path has a template make room then.
+func (m *Map) host(name string) *host {
+	h := m.hosts[name]
+	if h != nil {
+		return h
+	}
+	if len(name) > 256 {
+		return nil
+	}
+	if len(m.hosts) >= m.o.Hosts {
+		for other, h := range m.hosts {
+			if h.templates == 0 && len(h.declared) == 0 {
+				m.waiting -= len(h.candidates)
+				delete(m.hosts, other)
+				m.stats.Hosts--
+			}
+		}
+		if len(m.hosts) >= m.o.Hosts {
+			return nil
 		}
 	}
-	if len(n.methods) >= maxMethods {
+	h = &host{}
+	for _, d := range m.declared {
+		if d.forHost(name) {
+			h.declarations = append(h.declarations, d)
+		}
+	}
+	m.hosts[strings.Clone(name)] = h
+	m.stats.Hosts++
+	return h
+}
+
+// find gives the node of a path that is declared.
+func (h *host) find(path string) (*node, []*Declared) {
+	for _, g := range h.declarations {
+		ds := g.of(path)
+		if ds == nil {
+			continue
+		}
+		n := h.declared[ds[0]]
+		if n == nil {
+			n = &node{template: ds[0].Path}
+			if h.declared == nil {
+				h.declared = make(map[*Declared]*node)
+			}
+			h.declared[ds[0]] = n
+		}
+		return n, ds
+	}
+	return nil, nil
+}
+
+// endpoint gives that of a method and operation.
+func (m *Map) endpoint(h *host, n *node, ds []*Declared, r *Request) (*Endpoint, string) {
+	operations := 0
+	for _, e := range n.endpoints {
+		if e.method == r.Method {
+			if e.operation == r.Operation {
+				return e, n.template
+			}
+			operations++
+		}
+	}
+	switch {
+	case operations == 0 && n.methods() >= maxMethods || m.stats.Endpoints >= m.o.Endpoints:
 		m.stats.TemplatesFull++
 		return m.none, n.template
+	case operations >= maxOperations || len(r.Operation) > 128:
+		m.stats.OperationsFull++
+		return m.none, n.template
 	}
-	e := &Endpoint{method: strings.Clone(method)}
-	if c := h.candidates[hash64(path)]; c.method == hash32(method) {
+	e := &Endpoint{method: strings.Clone(r.Method), operation: strings.Clone(r.Operation)}
+	for _, d := range ds {
+		if d.Method != "" && d.Method != e.method {
+			continue
+		}
+		if e.pin == nil {
+			e.pin = d.Pin
+		}
+		if e.spec == nil {
+			e.spec = d.Spec
+		}
+	}
+	if c := h.candidates[hash64(r.Path)]; c.method == hash32(r.Method) {
 		e.wasRefused(c.presented, c.refused)
 	}
-	n.methods = append(n.methods, e)
+	n.endpoints = append(n.endpoints, e)
 	m.stats.Endpoints++
 	return e, n.template
 }
 
-// maxMethods bounds the methods of one template: beyond it they are made up.
-const maxMethods = 16
+// methods is how many different ones a path has.
+func (n *node) methods() (count int) {
+	for i, e := range n.endpoints {
+		if !slices.ContainsFunc(n.endpoints[:i], func(o *Endpoint) bool { return o.method == e.method }) {
+			count++
+		}
+	}
+	return count
+}
+
+// Covered reports whether a document describes where a path is, though perhaps
+// not the path itself.
+func (m *Map) Covered(hostName, path string) (document string, ok bool) {
+	h := m.hosts[hostName]
+	if h == nil {
+		return "", false
+	}
+	for _, g := range h.declarations {
+		for _, d := range g.documents {
+			if strings.HasPrefix(path, d.base) {
+				return d.name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// maxMethods bounds the methods of one template, maxOperations the operations
+// of one of them: beyond it they are made up.
+const (
+	maxMethods    = 16
+	maxOperations = 256
+)
 
 // known reports whether a path has earned a template.
-func (h *host) known(path string, client netip.Addr, status uint16) bool {
-	if status >= 200 && status < 400 {
+func (m *Map) known(h *host, r *Request) bool {
+	if r.Status >= 200 && r.Status < 400 {
 		return true
 	}
-	k := hash64(path)
+	k := hash64(r.Path)
 	first, seen := h.candidates[k]
 	if seen {
-		return first.client != client
+		return first.client != r.Client
 	}
-	if h.candidates == nil || len(h.candidates) >= maxCandidates {
+	if m.waiting >= maxWaiting {
+		m.stats.CandidatesForgotten += uint64(m.waiting)
+		for _, o := range m.hosts {
+			o.candidates = nil
+		}
+		m.waiting = 0
+	}
+	if len(h.candidates) >= maxCandidates {
+		m.stats.CandidatesForgotten += uint64(len(h.candidates))
+		m.waiting -= len(h.candidates)
+		h.candidates = nil
+	}
+	if h.candidates == nil {
 		h.candidates = make(map[uint64]candidate)
 	}
-	h.candidates[k] = candidate{client: client}
+	h.candidates[k] = candidate{client: r.Client}
+	m.waiting++
 	return false
 }
 
 // Remember notes the refusal of a request whose endpoint is none yet. Requests
 // whose credential a detector suspects are not to be given here.
-func (m *Map) Remember(hostName, method, path string, a *Answer, creds []credential.Credential, now capture.Time) {
+func (m *Map) Remember(r *Request, a *Answer, creds []credential.Credential, otherCookies bool, now capture.Time) {
 	if a.Status != 401 || a.Marks&Damaged != 0 {
 		return
 	}
-	h := m.hosts[hostName]
+	h := m.hosts[r.Host]
 	if h == nil {
 		return
 	}
-	if c, ok := h.candidates[hash64(path)]; ok {
-		c.method, c.presented, c.refused = hash32(method), presented(creds), now
-		h.candidates[hash64(path)] = c
+	if c, ok := h.candidates[hash64(r.Path)]; ok {
+		c.method, c.presented, c.refused = hash32(r.Method), presented(creds, otherCookies), now
+		h.candidates[hash64(r.Path)] = c
 	}
 }
 
@@ -217,7 +359,6 @@ const maxSegments = 32
 // add makes the nodes of a path; nil where it is too deep.
 func (m *Map) add(h *host, path string) *node {
 	if strings.Count(path, "/") > maxSegments || len(path) > 2048 {
-		m.stats.TemplatesFull++
 		return nil
 	}
 	n := &h.root
@@ -283,15 +424,15 @@ func (m *Map) merge(a, b *node) (fewer int) {
 		}
 		a.template = b.template
 	}
-	for _, e := range b.methods {
+	for _, e := range b.endpoints {
 		var into *Endpoint
-		for _, o := range a.methods {
-			if o.method == e.method {
+		for _, o := range a.endpoints {
+			if o.method == e.method && o.operation == e.operation {
 				into = o
 			}
 		}
 		if into == nil {
-			a.methods = append(a.methods, e)
+			a.endpoints = append(a.endpoints, e)
 			continue
 		}
 		into.absorb(e)
