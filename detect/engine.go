@@ -49,6 +49,14 @@ type Options struct {
 	// over. nil leaves them out. They are called as Emit is.
 	AuthEvent  func(AuthEvent)
 	Occurrence func(Occurrence)
+	// Endpoint, Use and IssuerKey take rows of the ledgers: a replay's when a
+	// day of packet time is over and at the end, live also while they grow. nil
+	// leaves them out. LedgerRows (0: 20,000) bounds the rows of each ledger
+	// that are open at once.
+	Endpoint   func(Endpoint)
+	Use        func(Use)
+	IssuerKey  func(IssuerKey)
+	LedgerRows int
 }
 
 // Stats count what the engine did.
@@ -64,6 +72,9 @@ type Stats struct {
 	// Forgotten are entries of the detectors' own memory that made room for
 	// others.
 	Forgotten uint64
+	// Displaced are rows of the ledgers that were told early to make room for
+	// others.
+	Displaced uint64
 	Endpoints endpoint.Stats
 	Issuers   issuer.Stats
 	Windows   map[string]window.Stats
@@ -103,6 +114,7 @@ type Engine struct {
 	jobs    []job
 	marks   uint64
 	slots   chan struct{}
+	ledgers *ledgers // nil where nobody wants them
 	// pass is that of the exchange at hand.
 	pass Pass
 	// suspect is set while an exchange's credential is under suspicion.
@@ -165,6 +177,12 @@ func NewEngine(o Options) (*Engine, error) {
 		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		budget: window.NewBudget(uint64(o.WindowBytes)),
 		slots:  make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
+	}
+	if o.LedgerRows <= 0 {
+		e.options.LedgerRows = 20_000
+	}
+	if o.Endpoint != nil || o.Use != nil || o.IssuerKey != nil {
+		e.ledgers = newLedgers(e)
 	}
 	known := make(map[string]bool)
 	sorted := slices.Clone(o.Detectors)
@@ -271,6 +289,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	e.tokens.next()
 	if ins.Published != nil {
 		e.issuers.Publish(host, ins.Published, now)
+		if e.ledgers != nil {
+			e.ledgers.published(p, ins.Published)
+		}
 	}
 	if ins.Has&(PresentedJWT|IssuedJWT) != 0 {
 		e.showTokens(p)
@@ -294,6 +315,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 	if n := e.endpoints.Stats().Collapsed; n != e.collapsed {
 		e.collapsed = n
 		e.reindex()
+	}
+	if e.ledgers != nil && x.Request.Present {
+		e.ledgers.exchange(p, e.suspect)
 	}
 }
 
@@ -338,6 +362,9 @@ func (e *Engine) Mark(clock capture.Time) {
 	if minuteOf(clock) > e.minute {
 		e.minute = minuteOf(clock)
 		e.tellMinutes()
+		if e.ledgers != nil {
+			e.ledgers.minute(clock)
+		}
 	}
 	for front := e.order.Front(); front != nil; front = e.order.Front() {
 		r := front.Value.(*record)
@@ -355,12 +382,18 @@ func (e *Engine) Close() {
 	for front := e.order.Front(); front != nil; front = e.order.Front() {
 		e.close(front.Value.(*record))
 	}
+	if e.ledgers != nil {
+		e.ledgers.end()
+	}
 }
 
 // Stats may be called between other calls.
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Endpoints, s.Issuers = e.endpoints.Stats(), e.issuers.Stats()
+	if e.ledgers != nil {
+		s.Displaced = e.ledgers.evicted()
+	}
 	s.Open = len(e.open)
 	for _, r := range e.open {
 		if !r.due() {
@@ -556,6 +589,9 @@ func (e *Engine) rejudge(end *endpoint.Endpoint, now capture.Time) {
 // reindex follows endpoints that were merged.
 func (e *Engine) reindex() {
 	clear(e.attemptKeys)
+	if e.ledgers != nil {
+		e.ledgers.merged()
+	}
 	old := e.byEnd
 	e.byEnd = make(map[*endpoint.Endpoint][]*record, len(old))
 	for front := e.order.Front(); front != nil; front = front.Next() {

@@ -189,6 +189,9 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 	p.showing = showing{}
 	if !again && (issued || !e.suspect && c.Access() && p.outcome == endpoint.Success && p.Discriminates() && p.ins.Answer.Marks&endpoint.Damaged == 0) {
 		e.issuers.Saw(&issuer.Sighting{Token: c.JWT, ID: c.ID, Host: p.ins.Host, Client: p.ins.Client, Issued: issued, Time: now})
+		if e.ledgers != nil {
+			e.ledgers.signed(p, c.JWT, issued)
+		}
 	}
 }
 

@@ -138,6 +138,42 @@ func (b *Batcher) AuthEvent(e detect.AuthEvent) error {
 	return nil
 }
 
+// Endpoint takes a row of the ledger of endpoints.
+func (b *Batcher) Endpoint(e detect.Endpoint) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(512 + len(e.Host) + len(e.Path)); !ok {
+		return err
+	}
+	b.pending.Endpoints = append(b.pending.Endpoints, e)
+	b.added()
+	return nil
+}
+
+// Use takes a row of the ledger of credentials.
+func (b *Batcher) Use(u detect.Use) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(384 + len(u.Principal) + 24*len(u.Clients) + 64*len(u.Hosts)); !ok {
+		return err
+	}
+	b.pending.Credentials = append(b.pending.Credentials, u)
+	b.added()
+	return nil
+}
+
+// IssuerKey takes a row of the ledger of issuers.
+func (b *Batcher) IssuerKey(k detect.IssuerKey) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok, err := b.admit(384 + len(k.Issuer) + len(k.Host) + len(k.Kid)); !ok {
+		return err
+	}
+	b.pending.Issuers = append(b.pending.Issuers, k)
+	b.added()
+	return nil
+}
+
 // Heartbeat takes a sign of life.
 func (b *Batcher) Heartbeat(h Heartbeat) error {
 	b.mu.Lock()

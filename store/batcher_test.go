@@ -49,6 +49,9 @@ func (s *sink) Write(ctx context.Context, b *store.Block) error {
 	for _, h := range b.Heartbeats {
 		text += "heartbeat of " + h.Sensor + " "
 	}
+	if n := len(b.Endpoints) + len(b.Credentials) + len(b.Issuers); n > 0 {
+		text += fmt.Sprintf("%d of ledgers", n)
+	}
 	s.batches = append(s.batches, text)
 	return nil
 }
@@ -214,6 +217,7 @@ func TestRowsOfAllTables(t *testing.T) {
 		for _, err := range []error{
 			b.Finding(detect.Finding{ID: "a", Version: 1}), b.AuthEvent(detect.AuthEvent{Number: 7}),
 			b.Occurrence(detect.Occurrence{Count: 3}), b.Heartbeat(store.Heartbeat{Sensor: "edge"}),
+			b.Endpoint(detect.Endpoint{}), b.Use(detect.Use{}), b.IssuerKey(detect.IssuerKey{}),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -227,7 +231,7 @@ func TestRowsOfAllTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if want := []string{"a1 login7 login8 occurrence3 heartbeat of edge "}; !slices.Equal(s.batches, want) {
+		if want := []string{"a1 login7 login8 occurrence3 heartbeat of edge 3 of ledgers"}; !slices.Equal(s.batches, want) {
 			t.Errorf("half the queue's bytes wait: %q, want %q", s.batches, want)
 		}
 		b.Close(context.Background())

@@ -12,8 +12,11 @@ import (
 	"github.com/authtap/authtap/detect/endpoint"
 )
 
-// format is the first byte of encoded rows.
-const format = 1
+// format is the first byte of encoded rows; those of the first had no ledgers.
+const (
+	format      = 2
+	formatFirst = 1
+)
 
 // errFormat is met in rows that this version of authtap has not written.
 var errFormat = errors.New("the rows are damaged, or of another version of authtap")
@@ -32,17 +35,21 @@ type codec struct {
 func encode(b []byte, r *Rows) []byte {
 	c := codec{out: append(b, format)}
 	c.rows(r)
+	c.ledgers(r)
 	return c.out
 }
 
 // decode reads rows. It takes no more memory than some multiple of len(b).
 func decode(b []byte) (Rows, error) {
 	var r Rows
-	if len(b) == 0 || b[0] != format {
+	if len(b) == 0 || b[0] != format && b[0] != formatFirst {
 		return r, errFormat
 	}
 	c := codec{reading: true, in: string(b[1:])}
 	c.rows(&r)
+	if b[0] != formatFirst {
+		c.ledgers(&r)
+	}
 	if c.failed || c.in != "" {
 		return Rows{}, errFormat
 	}
@@ -54,6 +61,12 @@ func (c *codec) rows(r *Rows) {
 	list(c, &r.Occurrences, c.occurrence)
 	list(c, &r.AuthEvents, c.authEvent)
 	list(c, &r.Heartbeats, c.heartbeat)
+}
+
+func (c *codec) ledgers(r *Rows) {
+	list(c, &r.Endpoints, c.endpoint)
+	list(c, &r.Credentials, c.use)
+	list(c, &r.Issuers, c.issuerKey)
 }
 
 // list is the number of elements and each of them.
@@ -179,6 +192,75 @@ func (c *codec) heartbeat(h *Heartbeat) {
 		for _, x := range all {
 			h.Counters[x.name] = x.value
 		}
+	}
+}
+
+func (c *codec) seen(s *detect.Seen) {
+	c.text(&s.Sensor)
+	c.text(&s.File)
+	c.time(&s.Begin)
+	c.time(&s.Last)
+}
+
+func (c *codec) endpoint(e *detect.Endpoint) {
+	c.seen(&e.Seen)
+	c.text(&e.Host)
+	c.text(&e.Method)
+	c.text(&e.Path)
+	c.text(&e.Operation)
+	for i := range e.Answers {
+		c.uints(e.Answers[i][:])
+	}
+	list(c, &e.Kinds, c.text)
+	c.flag(&e.Discriminates)
+	c.uints(e.Logins[:])
+	list(c, &e.Successes, c.text)
+	list(c, &e.Failures, c.text)
+}
+
+func (c *codec) use(u *detect.Use) {
+	c.seen(&u.Seen)
+	c.text(&u.Kind)
+	c.id(&u.ID)
+	c.text(&u.Mask)
+	c.text(&u.Place)
+	c.text(&u.Principal)
+	c.uints(u.Answers[:])
+	list(c, &u.Clients, c.ip)
+	list(c, &u.Hosts, c.text)
+	c.flag(&u.Issued)
+	c.time(&u.Expires)
+}
+
+func (c *codec) issuerKey(k *detect.IssuerKey) {
+	c.seen(&k.Seen)
+	for _, text := range []*string{&k.Issuer, &k.Host, &k.Kid, &k.Algorithm, &k.Type, &k.Thumbprint} {
+		c.text(text)
+	}
+	n := uint64(k.Bits)
+	c.uint(&n)
+	if k.Bits = uint32(n); uint64(k.Bits) != n {
+		c.fail()
+	}
+	c.flag(&k.Published)
+	c.flag(&k.Issued)
+	c.flag(&k.Accepted)
+}
+
+func (c *codec) uints(all []uint64) {
+	for i := range all {
+		c.uint(&all[i])
+	}
+}
+
+func (c *codec) flag(b *bool) {
+	var n uint64
+	if *b {
+		n = 1
+	}
+	c.uint(&n)
+	if *b = n == 1; n > 1 {
+		c.fail()
 	}
 }
 

@@ -378,6 +378,7 @@ func FuzzSegment(f *testing.F) {
 // FuzzRows does the same behind the checksum.
 func FuzzRows(f *testing.F) {
 	f.Add(encode(nil, &numbers(1, 2).Rows))
+	f.Add(encode(nil, ledgerRows()))
 	f.Add(encode(nil, &Rows{Findings: []detect.Finding{{ID: "a", References: []string{"x"}}}, Heartbeats: []Heartbeat{{}}}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		rows, err := decode(payload)

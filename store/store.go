@@ -10,7 +10,8 @@
 // Contract: a Finding is one version of something found. A store keeps, for
 // each ID, the highest version that it was given, in whatever order versions
 // come and however often; likewise each Occurrence, and each AuthEvent and
-// Heartbeat once. So writing rows again after an error changes nothing, and
+// Heartbeat once; of a ledger's row the largest of each number and all that its
+// lists ever held. So writing rows again after an error changes nothing, and
 // replaying a capture again changes no row. Rows handed over are not changed by
 // anybody.
 //
@@ -38,11 +39,15 @@ type Rows struct {
 	Occurrences []detect.Occurrence
 	AuthEvents  []detect.AuthEvent
 	Heartbeats  []Heartbeat
+	Endpoints   []detect.Endpoint
+	Credentials []detect.Use
+	Issuers     []detect.IssuerKey
 }
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
-	return len(r.Findings) + len(r.Occurrences) + len(r.AuthEvents) + len(r.Heartbeats)
+	return len(r.Findings) + len(r.Occurrences) + len(r.AuthEvents) + len(r.Heartbeats) +
+		len(r.Endpoints) + len(r.Credentials) + len(r.Issuers)
 }
 
 // Heartbeat says that a sensor lives, and what it has counted since it was

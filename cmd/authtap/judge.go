@@ -34,6 +34,9 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		f.print = func(list []detect.Finding) error { return p.printAll(s.Format, list) }
 	}
 	options.Emit, options.AuthEvent, options.Occurrence = f.emit, f.authEvent, f.occurrence
+	if s.Store != "none" {
+		options.Endpoint, options.Use, options.IssuerKey = f.endpoint, f.use, f.issuerKey
+	}
 	engine, err := detect.NewEngine(options)
 	if err != nil {
 		return err
@@ -85,7 +88,8 @@ func (p *program) detection(s *config.Settings, source capture.Source, live bool
 	o := detect.Options{
 		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
 		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
-		Live: live, Settings: map[string]detect.Values{},
+		LedgerRows: s.Limit("ledger-rows", memory),
+		Live:       live, Settings: map[string]detect.Values{},
 	}
 	for _, d := range rules.All() {
 		if len(s.Only) > 0 && !slices.Contains(s.Only, d.Name) || slices.Contains(s.Disable, d.Name) {
@@ -178,6 +182,25 @@ func (f *findings) occurrence(o detect.Occurrence) {
 	}
 }
 
+// endpoint, use and issuerKey take rows of the ledgers.
+func (f *findings) endpoint(e detect.Endpoint) {
+	if f.delivery != nil && f.err == nil {
+		f.err = f.delivery.batcher.Endpoint(e)
+	}
+}
+
+func (f *findings) use(u detect.Use) {
+	if f.delivery != nil && f.err == nil {
+		f.err = f.delivery.batcher.Use(u)
+	}
+}
+
+func (f *findings) issuerKey(k detect.IssuerKey) {
+	if f.delivery != nil && f.err == nil {
+		f.err = f.delivery.batcher.IssuerKey(k)
+	}
+}
+
 func (f *findings) keep(x detect.Finding) {
 	i, ok := f.last[x.ID]
 	switch {
@@ -235,5 +258,6 @@ func (c *counts) engine(s *detect.Stats) {
 	c.some(s.Endpoints.TemplatesFull, "exchanges with paths and methods that are too many to be learned")
 	c.some(s.Endpoints.OperationsFull, "exchanges with operations that are too many to be learned")
 	c.some(s.Endpoints.CandidatesForgotten, "paths forgotten before a second client asked for them")
+	c.some(s.Displaced, "rows of the ledgers told early to make room for others")
 	c.some(s.Issuers.Evicted, "issuers, keys and their ways of signing made room for others")
 }

@@ -78,6 +78,9 @@ func (e *Endpoint) resolve() *Endpoint {
 // Canonical is the endpoint that this one was merged into, or itself.
 func (e *Endpoint) Canonical() *Endpoint { return e.resolve() }
 
+// Operation is what tells the endpoint from others of the same method and path.
+func (e *Endpoint) Operation() string { return e.resolve().operation }
+
 // Version grows whenever something was learned that may change a judgement.
 func (e *Endpoint) Version() uint64 { return e.resolve().version }
 
@@ -154,7 +157,7 @@ func (e *Endpoint) Learn(a *Answer, creds []credential.Credential, otherCookies 
 	if e.overflow || a.Status == 0 || a.Marks&(Damaged|Cached) != 0 {
 		return
 	}
-	p, o := presented(creds, otherCookies), e.Outcome(a, now)
+	p, o := PresentedBy(creds, otherCookies), e.Outcome(a, now)
 	slot, ok := e.advance(now)
 	if !ok {
 		return
@@ -218,8 +221,8 @@ func (e *Endpoint) wasRefused(p Presented, at capture.Time) {
 	e.says401, e.first = at, at
 }
 
-// presented says what the request of these credentials carried.
-func presented(creds []credential.Credential, otherCookies bool) Presented {
+// PresentedBy says what the request of these credentials carried.
+func PresentedBy(creds []credential.Credential, otherCookies bool) Presented {
 	p := None
 	if otherCookies {
 		p = Maybe

@@ -319,7 +319,7 @@ func (m *Map) Remember(r *Request, a *Answer, creds []credential.Credential, oth
 		return
 	}
 	if c, ok := h.candidates[hash64(r.Path)]; ok {
-		c.method, c.presented, c.refused = hash32(r.Method), presented(creds, otherCookies), now
+		c.method, c.presented, c.refused = hash32(r.Method), PresentedBy(creds, otherCookies), now
 		h.candidates[hash64(r.Path)] = c
 	}
 }

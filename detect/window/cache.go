@@ -108,6 +108,16 @@ func (c *Cache[K, V]) Each(f func(k K, v *V)) {
 	}
 }
 
+// Oldest gives the least recently used entry, which is the next to make room;
+// nil where there is none. The pointer is valid until the next call of a method.
+func (c *Cache[K, V]) Oldest() (k K, v *V) {
+	i := c.slots[0].next
+	if i == 0 {
+		return k, nil
+	}
+	return c.slots[i].key, &c.slots[i].value
+}
+
 // Delete forgets a key.
 func (c *Cache[K, V]) Delete(k K) {
 	if i, ok := c.index[k]; ok {

@@ -222,6 +222,15 @@ func (s *Store) Write(ctx context.Context, b *store.Block) error {
 	if err == nil {
 		err = write(ctx, s, token, "sensors", heartbeatColumns, b.Heartbeats, heartbeatValues)
 	}
+	if err == nil {
+		err = write(ctx, s, token, "endpoints", endpointColumns, b.Endpoints, endpointValues)
+	}
+	if err == nil {
+		err = write(ctx, s, token, "credentials", useColumns, b.Credentials, useValues)
+	}
+	if err == nil {
+		err = write(ctx, s, token, "issuers", issuerColumns, b.Issuers, issuerValues)
+	}
 	if err != nil {
 		return err
 	}

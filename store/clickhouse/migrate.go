@@ -271,6 +271,7 @@ var retained = map[string][]struct{ table, column string }{
 	"occurrences": {{"occurrences", "minute"}},
 	"auth_events": {{"auth_events", "time"}},
 	"sensors":     {{"sensors", "time"}},
+	"ledgers":     {{"endpoints", "day"}, {"credentials", "day"}, {"issuers", "day"}},
 	"by_hour":     {{"auth_events_by_hour", "hour"}, {"occurrences_by_hour", "hour"}},
 	"by_day":      {{"auth_events_by_day", "day"}, {"occurrences_by_day", "day"}},
 }

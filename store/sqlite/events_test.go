@@ -19,6 +19,9 @@ func events(n int) *store.Block {
 		b.AuthEvents = append(b.AuthEvents, storetest.AuthEvent(i))
 		b.Occurrences = append(b.Occurrences, storetest.Occurrence(i))
 		b.Heartbeats = append(b.Heartbeats, storetest.Heartbeat(i))
+		b.Endpoints = append(b.Endpoints, storetest.Endpoint(i))
+		b.Credentials = append(b.Credentials, storetest.Use(i))
+		b.Issuers = append(b.Issuers, storetest.IssuerKey(i))
 	}
 	return b
 }
@@ -53,6 +56,8 @@ func TestEvents(t *testing.T) {
 	for query, want := range map[string]string{
 		"SELECT count(*) FROM findings": "100", "SELECT count(*) FROM auth_events": "100",
 		"SELECT count(*) FROM occurrences": "100", "SELECT count(*) FROM sensors": "100",
+		"SELECT count(*) || ' ' || sum(good_success) FROM endpoints": "100 7436", "SELECT count(*) FROM credentials": "100",
+		"SELECT count(*) FROM issuers":                                             "100",
 		"SELECT max(count) FROM occurrences":                                       "9",
 		"SELECT outcome || client_ip || principal FROM auth_events WHERE number=2": "failure192.0.2.1user-1",
 		"SELECT counters FROM sensors LIMIT 1":                                     `{"source.packets":0,"store.lost":0}`,

@@ -38,7 +38,7 @@ const (
 	// applicationID marks a file as authtap's ("auth").
 	applicationID = 0x61757468
 	// schemaVersion is what the files in schema make, each one version.
-	schemaVersion = 2
+	schemaVersion = 3
 	// busyTimeout is how long a write waits for another process's, in
 	// milliseconds.
 	busyTimeout = 5000
@@ -213,6 +213,15 @@ func (s *Store) write(ctx context.Context, b *store.Block) error {
 	}
 	if err == nil {
 		err = writeTo(ctx, tx, upsertHeartbeat, b.Heartbeats, heartbeatValues)
+	}
+	if err == nil {
+		err = writeTo(ctx, tx, upsertEndpoint, b.Endpoints, endpointValues)
+	}
+	if err == nil {
+		err = writeTo(ctx, tx, upsertUse, b.Credentials, useValues)
+	}
+	if err == nil {
+		err = writeTo(ctx, tx, upsertIssuer, b.Issuers, issuerValues)
 	}
 	if err != nil {
 		return err

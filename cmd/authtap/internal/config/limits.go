@@ -30,6 +30,7 @@ var known = []Limit{
 	{Name: "handshake-bytes", Doc: "bytes read of each side of a TLS handshake", fixed: 128 << 10},
 	{Name: "head-bytes", Doc: "bytes of a message's first line and header", fixed: 64 << 10},
 	{Name: "http2-bytes", Doc: "bytes of HTTP/2 streams, bodies and header tables, over all shards", share: 0.1, per: 1},
+	{Name: "ledger-rows", Doc: "endpoints, credentials and keys of issuers, of each, that are counted at a time", share: 0.1, per: 1500},
 	{Name: "message-bytes", Doc: "bytes of messages that are not complete or wait for their response, over all shards", share: 0.2, per: 1},
 	{Name: "reassembly-bytes", Doc: "bytes of conversations and of what waits for missing bytes, over all shards", share: 0.4, per: 1},
 	{Name: "store-queue", Doc: "bytes of rows that wait to be written to spool or store", fixed: 8 << 20},
