@@ -39,6 +39,10 @@ type Detector struct {
 	ASVS   []string // sections of ASVS 5.0, "9.1.1"
 	RFC    []string // "RFC 8725 §3.1"
 	ATTACK []string // MITRE ATT&CK techniques, "T1110.001"
+	// Custom marks a rule of the user's: its Doc is what he says of it, and the
+	// references are his to give; Links are further ones, URLs.
+	Custom bool
+	Links  []string
 	// Needs says which exchanges the detector is shown: those that have any of
 	// these. Most exchanges pass most detectors unseen.
 	Needs Needs
@@ -51,6 +55,10 @@ type Detector struct {
 	// Exchange looks at one exchange. x is p's. It may be nil where Token or
 	// Handshake is there.
 	Exchange func(p *Pass, x *exchange.Exchange)
+	// Content, where set, says whether Exchange is to see an exchange: it is
+	// asked by the shards, while the bodies' bytes are there, and must be safe
+	// for concurrent use. At most 64 detectors have it.
+	Content func(ins *Inspection) bool
 	// Token looks at a JSON Web Token that the request presents (Pass.Tokens)
 	// or that the server issues (Pass.IssuedTokens), whatever Needs says. A
 	// token that it has seen it is shown again when the token comes to another
@@ -150,7 +158,8 @@ func (d *Detector) References() []string {
 		refs = append(refs, "ASVS-"+s)
 	}
 	refs = append(refs, d.RFC...)
-	return append(refs, d.ATTACK...)
+	refs = append(refs, d.ATTACK...)
+	return append(refs, d.Links...)
 }
 
 // paragraphs splits a Doc at its empty lines.
@@ -174,20 +183,24 @@ func (d *Detector) Validate() error {
 		return missing("the name must be lower-case words joined by _")
 	case d.Title == "":
 		return missing("no title")
-	case len(paragraphs(d.Doc)) != 4:
+	case d.Custom && len(paragraphs(d.Doc)) == 0:
+		return missing("no doc")
+	case !d.Custom && len(paragraphs(d.Doc)) != 4:
 		return missing("Doc must have four paragraphs: what, why it matters, when it may be wrong, what to do")
 	case d.Severity < Info || d.Severity > Critical:
 		return missing("no severity")
 	case d.Confidence < Certain || d.Confidence > Tentative:
 		return missing("no confidence")
-	case len(d.OWASP) == 0:
+	case !d.Custom && len(d.OWASP) == 0:
 		return missing("no OWASP reference")
-	case len(d.CWE) == 0:
+	case !d.Custom && len(d.CWE) == 0:
 		return missing("no CWE reference")
 	case d.Exchange == nil && d.Token == nil && d.Handshake == nil:
 		return missing("no function Exchange, Token or Handshake")
 	case d.Exchange != nil && d.Needs == 0:
 		return missing("Needs is empty: Exchange would never be called")
+	case d.Content != nil && d.Exchange == nil:
+		return missing("Content without Exchange")
 	}
 	for _, w := range d.Windows {
 		if w.Name == "" || w.Span <= 0 || w.Crossed == nil {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/authtap/authtap/capture"
@@ -127,6 +126,9 @@ type running struct {
 	values Values
 	state  any
 	refs   []string
+	// content is the detector's bit of Inspection.content, 0 where it has no
+	// Content.
+	content uint64
 }
 
 // sharedWindow is a window and the detectors that ask it, the first of which
@@ -185,10 +187,9 @@ func NewEngine(o Options) (*Engine, error) {
 		e.ledgers = newLedgers(e)
 	}
 	known := make(map[string]bool)
-	sorted := slices.Clone(o.Detectors)
-	slices.SortFunc(sorted, func(a, b Detector) int { return strings.Compare(a.Name, b.Name) })
-	for i := range sorted {
-		d := &sorted[i]
+	list, contents := sorted(o.Detectors), 0
+	for i := range list {
+		d := &list[i]
 		if err := d.Validate(); err != nil {
 			return nil, err
 		}
@@ -199,6 +200,13 @@ func NewEngine(o Options) (*Engine, error) {
 		r := &running{Detector: d, values: d.Defaults(), refs: d.References()}
 		if err := r.configure(o.Settings[d.Name]); err != nil {
 			return nil, err
+		}
+		if d.Content != nil {
+			if contents == 64 {
+				return nil, fmt.Errorf("detector %s: more than 64 detectors ask for the content of messages", d.Name)
+			}
+			r.content = 1 << contents
+			contents++
 		}
 		if d.State != nil {
 			r.state = d.State(r.values)
@@ -297,6 +305,9 @@ func (e *Engine) Exchange(ins *Inspection) {
 		e.showTokens(p)
 	}
 	for _, d := range e.needing(ins.Has) {
+		if d.content&^ins.content != 0 {
+			continue
+		}
 		p.detector = d
 		d.Exchange(p, x)
 	}

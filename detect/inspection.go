@@ -5,6 +5,7 @@ import (
 
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/expression"
 	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
@@ -41,4 +42,15 @@ type Inspection struct {
 	Principal string
 	// Answer is what the response says by itself.
 	Answer endpoint.Answer
+	// content holds a bit for each detector with Content, in the order of their
+	// names, that wants to see the exchange.
+	content uint64
+}
+
+// Subject gives what expressions are asked about.
+func (ins *Inspection) Subject() expression.Subject {
+	return expression.Subject{
+		Exchange: ins.Exchange, Found: &ins.Found, Host: ins.Host, Path: ins.Path, Query: ins.Query,
+		Client: ins.Client, Principal: ins.Principal,
+	}
 }

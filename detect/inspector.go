@@ -2,6 +2,7 @@ package detect
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/authtap/authtap/detect/credential"
@@ -16,15 +17,29 @@ type Inspector struct {
 	finder  *credential.Finder
 	trusted []netip.Prefix
 	hide    bool
+	asks    []func(*Inspection) bool
 }
 
 // NewInspector makes an inspector of an engine's options.
 func NewInspector(o Options) *Inspector {
-	return &Inspector{
+	n := &Inspector{
 		finder:  credential.NewFinder(credential.Options{Key: o.Key}),
 		trusted: o.TrustedProxies,
 		hide:    o.HidePrincipals,
 	}
+	for _, d := range sorted(o.Detectors) {
+		if d.Content != nil {
+			n.asks = append(n.asks, d.Content)
+		}
+	}
+	return n
+}
+
+// sorted gives detectors by their names.
+func sorted(list []Detector) []Detector {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b Detector) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // Inspect finds out what an exchange shows by itself.
@@ -108,6 +123,11 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = endpoint.Examine(x, ins.Path, f)
+	for i, ask := range n.asks {
+		if ask(ins) {
+			ins.content |= 1 << i
+		}
+	}
 	return ins
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/detect/expression"
 	"github.com/authtap/authtap/detect/issuer"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
@@ -252,6 +253,9 @@ func (p *Pass) Accounts(names []string) credential.Redacted {
 	}
 	return p.Redact(strings.Join(names, ", "))
 }
+
+// Subject is what expressions are asked about. Its bodies are gone.
+func (p *Pass) Subject() expression.Subject { return p.ins.Subject() }
 
 // Exchange is the exchange looked at.
 func (p *Pass) Exchange() *exchange.Exchange { return p.ins.Exchange }

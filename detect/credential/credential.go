@@ -76,6 +76,16 @@ func (k Kind) String() string {
 	return ""
 }
 
+// ParseKind reads a kind's name; it gives 0 where there is none such.
+func ParseKind(name string) Kind {
+	for k := Kind(1); k < kindEnd; k++ {
+		if kindNames[k] == name {
+			return k
+		}
+	}
+	return 0
+}
+
 // Access reports whether a credential of this kind, presented, asks for access
 // to a resource. Passwords in bodies, codes, refresh tokens and client secrets
 // are exchanged for something else and do not.

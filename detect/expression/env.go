@@ -109,12 +109,14 @@ const (
 	Issued
 	Query
 	RequestBody
-	ResponseBody // of these two, also by json
+	RequestJSON
+	ResponseBody
+	ResponseJSON
 )
 
 // Bodies are the members that need the content of messages, which is there
 // while an exchange is handed over and not afterwards.
-const Bodies = RequestBody | ResponseBody
+const Bodies = RequestBody | RequestJSON | ResponseBody | ResponseJSON
 
 // Used gives the costly members that an expression uses.
 func (p *Program[E, T]) Used() (u Uses) {
@@ -123,8 +125,8 @@ func (p *Program[E, T]) Used() (u Uses) {
 		use  Uses
 	}{
 		{"presented", Presented}, {"issued", Issued}, {"query", Query},
-		{"request.body", RequestBody}, {"request.json", RequestBody},
-		{"response.body", ResponseBody}, {"response.json", ResponseBody},
+		{"request.body", RequestBody}, {"request.json", RequestJSON},
+		{"response.body", ResponseBody}, {"response.json", ResponseJSON},
 	} {
 		if p.uses[m.name] {
 			u |= m.use
@@ -144,10 +146,7 @@ func (e *Exchange) Set(s *Subject, uses Uses) {
 	if uses&Query != 0 {
 		e.Query = credential.MaskText(s.Found, s.Query)
 	}
-	e.Status = 0
-	if x.Flags&exchange.Unpaired == 0 && x.Response.Damage&exchange.HeadGap == 0 {
-		e.Status = x.Response.Status
-	}
+	e.Status = StatusOf(x)
 	e.Protocol, e.Decrypted = x.Protocol.String(), x.TLS == exchange.Decrypted
 	e.Client, e.Server, e.Port = s.Client.String(), x.Server.Addr().String(), int(x.Server.Port())
 	e.Principal = s.Principal
@@ -178,6 +177,14 @@ func (e *Exchange) Set(s *Subject, uses Uses) {
 			e.Login.Password = l.Password.String()
 		}
 	}
+}
+
+// StatusOf gives an exchange's Status.
+func StatusOf(x *exchange.Exchange) int {
+	if x.Flags&exchange.Unpaired != 0 || x.Response.Damage&exchange.HeadGap != 0 {
+		return 0
+	}
+	return x.Response.Status
 }
 
 func (e *Exchange) message(m *Message, of *exchange.Message, body bool) {

@@ -161,7 +161,7 @@ func TestUses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := p.Used(); u != expression.Presented|expression.ResponseBody {
+	if u := p.Used(); u != expression.Presented|expression.ResponseJSON {
 		t.Error(u)
 	}
 	if !p.Uses("response.json") || p.Uses("query") || !p.Uses("presented") {
