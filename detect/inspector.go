@@ -18,6 +18,7 @@ type Inspector struct {
 	trusted []netip.Prefix
 	hide    bool
 	asks    []func(*Inspection) bool
+	hosts   map[string]string
 }
 
 // NewInspector makes an inspector of an engine's options.
@@ -26,6 +27,7 @@ func NewInspector(o Options) *Inspector {
 		finder:  credential.NewFinder(credential.Options{Key: o.Key}),
 		trusted: o.TrustedProxies,
 		hide:    o.HidePrincipals,
+		hosts:   make(map[string]string),
 	}
 	for _, d := range sorted(o.Detectors) {
 		if d.Content != nil {
@@ -49,7 +51,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if n.hide {
 		n.hidePrincipals(f)
 	}
-	ins.Host = strings.TrimSuffix(strings.TrimSuffix(x.Host(), ":80"), ":443")
+	ins.Host = n.host(strings.TrimSuffix(strings.TrimSuffix(x.Host(), ":80"), ":443"))
 	ins.Path, ins.Query = x.PathQuery()
 	ins.Has = EveryExchange
 	if len(f.Request) > 0 {
@@ -129,6 +131,23 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		}
 	}
 	return ins
+}
+
+// maxHosts bounds the names that an Inspector has copies of.
+const maxHosts = 1024
+
+// host gives a copy of a host's name, the same for all its exchanges. Many
+// keep it for long, and a part of the request's head would hold all of that.
+func (n *Inspector) host(name string) string {
+	own, ok := n.hosts[name]
+	if !ok {
+		if len(n.hosts) >= maxHosts {
+			clear(n.hosts)
+		}
+		own = strings.Clone(name)
+		n.hosts[own] = own
+	}
+	return own
 }
 
 // InspectHandshake does the same for a handshake. Its host is the server's name

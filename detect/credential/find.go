@@ -142,8 +142,11 @@ func (f *Finder) readable(m *exchange.Message) bool {
 
 func (f *Finder) begin(response bool) {
 	clear(f.list)
-	f.list, f.response, f.login = f.list[:0], response, loginFields{}
+	f.list, f.response = f.list[:0], response
 	f.graphQL, f.echoes = false, f.echoes[:0]
+	if !response { // of which nobody asks for a login
+		f.login = loginFields{}
+	}
 }
 
 func (f *Finder) take() []Credential {
