@@ -4,26 +4,31 @@ package credential
 // younger is full the older is let go, so that what is in use stays, and both
 // entries and bytes are bounded.
 type cache struct {
-	young, old     map[cacheKey]*Credential
-	bytes          int
+	young, old     generation
+	bytes          int // of the younger
 	entries, limit int // of one generation
 }
 
-type cacheKey struct {
-	kind  Kind
-	value string
+// generation has a map for each kind: one of strings alone is much faster than
+// one of strings and kinds.
+type generation [kindEnd]map[string]*Credential
+
+func (g *generation) len() (n int) {
+	for _, m := range g {
+		n += len(m)
+	}
+	return n
 }
 
 func newCache(entries, bytes int) cache {
-	return cache{young: map[cacheKey]*Credential{}, entries: max(entries/2, 1), limit: bytes / 2}
+	return cache{entries: max(entries/2, 1), limit: bytes / 2}
 }
 
 func (c *cache) get(k Kind, value string) *Credential {
-	key := cacheKey{k, value}
-	if v := c.young[key]; v != nil {
+	if v := c.young[k][value]; v != nil {
 		return v
 	}
-	v := c.old[key]
+	v := c.old[k][value]
 	if v != nil {
 		c.put(k, *v.valueOr(&value), v)
 	}
@@ -49,11 +54,14 @@ func (c *cache) put(k Kind, value string, v *Credential) (turned uint64) {
 	if size > c.limit {
 		return 0
 	}
-	if len(c.young) >= c.entries || c.bytes+size > c.limit {
-		c.old, c.young, c.bytes = c.young, make(map[cacheKey]*Credential, len(c.young)), 0
+	if c.young.len() >= c.entries || c.bytes+size > c.limit {
+		c.old, c.young, c.bytes = c.young, generation{}, 0
 		turned = 1
 	}
-	c.young[cacheKey{k, value}] = v
+	if c.young[k] == nil {
+		c.young[k] = make(map[string]*Credential, len(c.old[k]))
+	}
+	c.young[k][value] = v
 	c.bytes += size
 	return turned
 }

@@ -387,7 +387,7 @@ func TestLimits(t *testing.T) {
 	for i := range 1000 {
 		f.Find(request("GET", fmt.Sprintf("/?api_key=%d%s", i, api40), nil, ""))
 	}
-	if n := len(f.cache.young) + len(f.cache.old); n > 8 {
+	if n := f.cache.young.len() + f.cache.old.len(); n > 8 {
 		t.Errorf("%d entries in the cache", n)
 	}
 	if f.Stats().CacheTurns < 100 {

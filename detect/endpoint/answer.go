@@ -167,7 +167,7 @@ func (a *Answer) headers(r *exchange.Message, x *exchange.Exchange, path string)
 			}
 		case 16:
 			if r.Status == 401 && strings.EqualFold(f.Name, "WWW-Authenticate") &&
-				containsFold(strings.NewReplacer(" ", "", `"`, "").Replace(f.Value), "stale=true") {
+				containsFold(unquoted.Replace(f.Value), "stale=true") {
 				a.Marks |= Stale
 			}
 		}
@@ -211,6 +211,9 @@ var cacheHeaders = func() (t [24][]string) {
 	}
 	return t
 }()
+
+// unquoted writes parameters as they stand without quotes and blanks.
+var unquoted = strings.NewReplacer(" ", "", `"`, "")
 
 // location judges where a redirect leads.
 func (a *Answer) location(loc string, x *exchange.Exchange, path string) {

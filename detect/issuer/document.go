@@ -45,13 +45,13 @@ func Find(x *exchange.Exchange, path string) *Document {
 // promising reports whether a body may publish something, by its beginning, or,
 // of an object, by its first member or where it is.
 func promising(b []byte, path string) bool {
-	b = bytes.TrimLeft(b, " \t\r\n")
+	b = trimLeft(b)
 	switch {
 	case len(b) < 12:
 	case b[0] == '-':
 		return bytes.HasPrefix(b, pemBegin)
 	case b[0] == '{':
-		b = bytes.TrimLeft(b[1:], " \t\r\n")
+		b = trimLeft(b[1:])
 		if len(b) == 0 || b[0] != '"' {
 			return false
 		}
@@ -64,7 +64,9 @@ func promising(b []byte, path string) bool {
 		case "keys", "kty", "kid", "issuer", "jwks_uri", "realm", "public_key", "publicKey":
 			return true
 		}
-		if b = bytes.TrimLeft(b[i+1:], " \t\r\n:\""); bytes.HasPrefix(b, pemBegin) {
+		for b = b[i+1:]; len(b) > 0 && strings.IndexByte(" \t\r\n:\"", b[0]) >= 0; b = b[1:] {
+		}
+		if bytes.HasPrefix(b, pemBegin) {
 			return true
 		}
 		for _, place := range [...]string{"/.well-known/", "jwk", "cert", "key"} {
@@ -74,6 +76,14 @@ func promising(b []byte, path string) bool {
 		}
 	}
 	return false
+}
+
+// trimLeft takes white space away.
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
+	return b
 }
 
 var pemBegin = []byte("-----BEGIN ")

@@ -199,6 +199,9 @@ func cutLine(s string) (line, rest string) {
 // requestLine reads a request line (RFC 9112, section 3) as tolerantly as
 // servers do: what stands between the method and the version is the target.
 func requestLine(s string) (method, target string, v exchange.Protocol, d exchange.Damage) {
+	if method, target, ok := plainRequest(s); ok {
+		return method, target, exchange.HTTP11, 0
+	}
 	const blanks = " \t\v\f\r" // section 3: lenient delimiters
 	s = strings.Trim(s, blanks)
 	n := 0
@@ -232,6 +235,25 @@ func requestLine(s string) (method, target string, v exchange.Protocol, d exchan
 	return method, target, v, d
 }
 
+// plainRequest reads a request line of HTTP/1.1 that is as it should be.
+func plainRequest(s string) (method, target string, ok bool) {
+	s, ok = strings.CutSuffix(s, " HTTP/1.1")
+	n := 0
+	for n < len(s) && isToken(s[n]) {
+		n++
+	}
+	if !ok || n == 0 || n+1 >= len(s) || s[n] != ' ' {
+		return "", "", false
+	}
+	method, target = s[:n], s[n+1:]
+	for i := range len(target) {
+		if target[i] <= ' ' {
+			return "", "", false
+		}
+	}
+	return method, target, true
+}
+
 // statusLine reads a status line (RFC 9112, section 4).
 func statusLine(s string) (v exchange.Protocol, status int, d exchange.Damage, ok bool) {
 	version, rest, _ := strings.Cut(s, " ")
@@ -246,7 +268,9 @@ func statusLine(s string) (v exchange.Protocol, status int, d exchange.Damage, o
 	default:
 		return 0, 0, 0, false
 	}
-	rest = strings.TrimLeft(rest, " \t")
+	for rest != "" && (rest[0] == ' ' || rest[0] == '\t') {
+		rest = rest[1:]
+	}
 	n := 0
 	for n < len(rest) && n < 3 && isDigit(rest[n]) {
 		status = status*10 + int(rest[n]-'0')
