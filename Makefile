@@ -44,6 +44,14 @@ fuzz: need-build ## every fuzz target, FUZZTIME each
 truth: build ## compare what is rebuilt of the captures in CAPTURES with tshark's view
 	go run ./cmd/authlab truth $(CAPTURES)
 
+.PHONY: lab
+lab: need-build ## write the laboratory's captures, with the truth about them, into bin/lab
+	go run ./cmd/authlab lab bin/lab
+
+.PHONY: lab-score
+lab-score: build ## show them to authtap, whole and damaged: found, missed, false, wrong verdict
+	go run ./cmd/authlab score
+
 .PHONY: load
 load: build ## as root: what sniffing 200,000 packets a second costs and loses, with each engine
 	go test -run '^$$' -bench Load -benchtime 1x ./capture/live

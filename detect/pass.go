@@ -226,7 +226,10 @@ func (p *Pass) Ongoing(detector, key string, within time.Duration) bool {
 // if it were part of this call, with the same Pass. In a replay the engine
 // waits for it before it goes past the current mark; live, it is run when the
 // work is done. work must not touch the Pass.
-func (p *Pass) Later(work func() func(p *Pass)) { p.engine.later(p, work, 1) }
+func (p *Pass) Later(work func() func(p *Pass)) {
+	p.showing.reported() // what comes of it may be a report
+	p.engine.later(p, work, 1)
+}
 
 // Eventually is Later for work that takes long and need not be known soon: a
 // replay goes on meanwhile.

@@ -4,6 +4,13 @@
 //	authlab pcap DIALOGUE OUT         makes a capture of a dialogue (the language
 //	                                  is that of packages reassemblytest and
 //	                                  detecttest)
+//	authlab lab FOLDER        plays the scenarios of the laboratory (package
+//	                          scenario) and writes their captures, their TLS
+//	                          secrets and what really happened in them
+//	authlab score [-v] [-only PREFIX] [AUTHTAP]
+//	                          plays them, shows their captures to authtap, whole
+//	                          and damaged, and tells what it found, missed and
+//	                          said wrongly; -v prints what damage changed, too
 //	authlab truth [-v] FOLDER [AUTHTAP]
 //	                                  compares what authtap rebuilds with
 //	                                  tshark's view of a folder of captures; -v
@@ -19,6 +26,8 @@
 //	                                  lost and what it cost
 //
 // It is a tool for the development of authtap and not installed with it.
+
+//go:debug cryptocustomrand=1
 package main
 
 import (
@@ -29,13 +38,13 @@ import (
 	"os"
 	"time"
 
-	"github.com/authtap/authtap/capture"
-	"github.com/authtap/authtap/capture/pcapfile"
 	"github.com/authtap/authtap/detect/detecttest"
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
 const usage = `usage: authlab pcap DIALOGUE OUT
+       authlab lab FOLDER
+       authlab score [-v] [-only PREFIX] [AUTHTAP]
        authlab truth [-v] FOLDER [AUTHTAP]
        authlab damage [-seeds N] FOLDER [AUTHTAP]
        authlab load [-rate N] [-for 3s] [-engine afpacket|libpcap] CAPTURE [AUTHTAP]
@@ -66,12 +75,15 @@ func run(w io.Writer, args []string) error {
 	flags.SetOutput(io.Discard)
 	seeds, each := 10, false
 	l := load{rate: 200_000, span: 3 * time.Second}
-	engine := ""
+	engine, prefix := "", ""
 	switch command {
 	case "load":
 		flags.IntVar(&l.rate, "rate", l.rate, "")
 		flags.DurationVar(&l.span, "for", l.span, "")
 		flags.StringVar(&engine, "engine", engine, "")
+	case "score":
+		flags.StringVar(&prefix, "only", prefix, "")
+		flags.BoolVar(&each, "v", each, "")
 	case "damage":
 		flags.IntVar(&seeds, "seeds", seeds, "")
 	case "truth":
@@ -88,6 +100,13 @@ func run(w io.Writer, args []string) error {
 	switch {
 	case command == "pcap" && len(args) == 2:
 		return writeCapture(args[0], args[1])
+	case command == "lab" && len(args) == 1:
+		return writeLab(w, args[0])
+	case command == "score" && len(args) <= 1:
+		if len(args) == 1 {
+			program = args[0]
+		}
+		return scoreAll(w, prefix, program, each)
 	case command == "truth" && (len(args) == 1 || len(args) == 2):
 		return compareAll(w, args[0], program, each)
 	case command == "damage" && (len(args) == 1 || len(args) == 2) && seeds >= 0:
@@ -112,23 +131,5 @@ func writeCapture(script, out string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(out)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w, err := pcapfile.NewWriter(f, capture.LinkEthernet, 0)
-	if err != nil {
-		return err
-	}
-	for i, p := range d.Packets() {
-		packet := p.Capture(uint64(i + 1))
-		if err := w.Write(&packet); err != nil {
-			return err
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return f.Close()
+	return writePackets(out, d.Packets())
 }

@@ -79,11 +79,11 @@ func TestTokens(t *testing.T) {
 		if strings.HasPrefix(alg, "HS") {
 			secret = "s"
 		}
-		a, err := token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"})
+		a, err := Token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, _ := token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"}); a != b {
+		if b, _ := Token(map[string]any{"kid": "1"}, alg, secret, map[string]any{"sub": "carol"}); a != b {
 			t.Errorf("%s: another token the second time", alg)
 		}
 		parsed, err := jwt.Parse(a, func(*jwt.Token) (any, error) { return key, nil }, jwt.WithValidMethods([]string{alg}))
@@ -93,7 +93,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %v", alg, parsed)
 		}
 	}
-	if _, err := token(nil, "PS256", "", nil); err == nil {
+	if _, err := Token(nil, "PS256", "", nil); err == nil {
 		t.Error("PS256 cannot be the same each time")
 	}
 }

@@ -22,19 +22,19 @@ func Funcs() template.FuncMap {
 		// others "other" is another key than the issuer's, "short" an RSA key of
 		// 1024 bits, and all else the issuer's. They never change.
 		"jwt": func(alg, secret string, claims map[string]any) (string, error) {
-			return token(map[string]any{"typ": "JWT"}, alg, secret, claims)
+			return Token(map[string]any{"typ": "JWT"}, alg, secret, claims)
 		},
 		// jwth HEADER ALG SECRET CLAIMS has more in its header.
-		"jwth": token,
+		"jwth": Token,
 		// input and sig are a token's signed part and its signature.
 		"input": func(t string) string { return t[:strings.LastIndexByte(t, '.')] },
 		"sig":   func(t string) string { return t[strings.LastIndexByte(t, '.')+1:] },
 		// jwk ALG KEY KID is the public key as an object, x5c ALG KEY its
 		// certificate as it stands in headers, public FORM ALG KEY its text in a
 		// form that servers keep it in.
-		"jwk":    publicJWK,
-		"x5c":    func(alg, key string) ([]string, error) { return certificateOf(alg, key) },
-		"public": publicText,
+		"jwk":    PublicJWK,
+		"x5c":    func(alg, key string) ([]string, error) { return Certificate(alg, key) },
+		"public": PublicText,
 		// thumbprint ALG KEY is what a token that is bound to the key has in
 		// cnf.jkt.
 		"thumbprint": thumbprint,

@@ -67,7 +67,9 @@ func keyOf(alg, name string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("no key %q of %q here", name, alg)
 }
 
-func token(header map[string]any, alg, secret string, claims map[string]any) (string, error) {
+// Token signs a token; the algorithms, and the secrets that mean something, are
+// those of the function jwt in scripts.
+func Token(header map[string]any, alg, secret string, claims map[string]any) (string, error) {
 	h := map[string]any{}
 	maps.Copy(h, header)
 	if alg != "" {
@@ -155,7 +157,8 @@ func withNonce(k int64, claims map[string]any) (string, error) {
 	return input + "." + base64.RawURLEncoding.EncodeToString(fixed(r, s)), nil
 }
 
-func publicJWK(alg, name, kid string) (map[string]any, error) {
+// PublicJWK is a public key as an object, under a name unless that is empty.
+func PublicJWK(alg, name, kid string) (map[string]any, error) {
 	key, err := keyOf(alg, name)
 	if err != nil {
 		return nil, err
@@ -181,14 +184,14 @@ func publicJWK(alg, name, kid string) (map[string]any, error) {
 }
 
 func thumbprint(alg, name string) (string, error) { // RFC 7638, section 3
-	text, err := publicText("jwk", alg, name)
+	text, err := PublicText("jwk", alg, name)
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:]), err
 }
 
-// certificateOf is a certificate that the key made for itself, the same each
+// Certificate is a certificate, as it stands in x5c, that the key made for itself, the same each
 // time.
-func certificateOf(alg, name string) ([]string, error) {
+func Certificate(alg, name string) ([]string, error) {
 	der, err := selfSigned(alg, name)
 	return []string{base64.StdEncoding.EncodeToString(der)}, err
 }
@@ -208,10 +211,10 @@ func selfSigned(alg, name string) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 }
 
-// publicText gives a public key as "pem", "der", "base64" (of DER), "pkcs1" (PEM),
+// PublicText gives a public key as "pem", "der", "base64" (of DER), "pkcs1" (PEM),
 // "pkcs1der", "certificate" (PEM), "jwk" (the required members), or "n" (the modulus); "-bare" behind
 // the name leaves out the last newline.
-func publicText(form, alg, name string) (string, error) {
+func PublicText(form, alg, name string) (string, error) {
 	key, err := keyOf(alg, name)
 	if err != nil {
 		return "", err
@@ -240,7 +243,7 @@ func publicText(form, alg, name string) (string, error) {
 	case form == "jwk":
 		var m map[string]any
 		var b []byte
-		if m, err = publicJWK(alg, name, ""); err == nil {
+		if m, err = PublicJWK(alg, name, ""); err == nil {
 			delete(m, "use")
 			delete(m, "alg")
 			b, err = json.Marshal(m)

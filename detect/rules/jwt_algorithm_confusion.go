@@ -34,6 +34,7 @@ Have the token library accept the one algorithm that the key is for, by name. If
 // that it was forged with.
 type confusion struct {
 	tried uint64 // a hash of all of them
+	done  bool   // it is known whether one of them is it
 	kid   string
 	form  credential.Redacted
 	found bool
@@ -61,16 +62,25 @@ func confused(p *detect.Pass, c *credential.Credential, issued bool) {
 		tried = tried*31 + uint64(k.ID[0])<<24 + uint64(k.ID[1])<<16 + uint64(k.ID[2])<<8 + uint64(k.ID[3])
 	}
 	known, _ := cache.At(c.ID, p.Now())
+	kept := *c
 	if known.tried == tried {
+		if !known.done { // answered before this is asked
+			p.Later(func() func(*detect.Pass) {
+				return func(p *detect.Pass) {
+					if k := cache.Get(kept.ID, p.Now()); k != nil && k.found {
+						reportConfusion(p, &kept, k)
+					}
+				}
+			})
+		}
 		return
 	}
-	known.tried = tried
-	kept := *c
+	known.tried, known.done = tried, false
 	p.Later(func() func(*detect.Pass) {
 		for _, k := range keys {
 			for _, e := range k.Encodings() {
 				if t.Verify(e.Bytes) {
-					found := confusion{tried: tried, kid: k.Kid, form: e.Name, found: true}
+					found := confusion{tried: tried, done: true, kid: k.Kid, form: e.Name, found: true}
 					return func(p *detect.Pass) {
 						if known := cache.Get(kept.ID, p.Now()); known != nil {
 							*known = found
@@ -80,7 +90,11 @@ func confused(p *detect.Pass, c *credential.Credential, issued bool) {
 				}
 			}
 		}
-		return nil
+		return func(p *detect.Pass) {
+			if known := cache.Get(kept.ID, p.Now()); known != nil && known.tried == tried {
+				known.done = true
+			}
+		}
 	})
 }
 

@@ -111,7 +111,9 @@ func eachHalf(t *credential.Token, f func(h half, other credential.ID)) {
 	if t.Encrypted || t.Detached || t.SignatureHash.IsZero() || t.AlgNone() {
 		return
 	}
-	f(half{false, t.SignatureHash}, t.InputHash)
+	if _, anybodys := t.Degenerate(); !anybodys {
+		f(half{false, t.SignatureHash}, t.InputHash)
+	}
 	deterministic := strings.HasPrefix(t.Alg, "HS") || strings.HasPrefix(t.Alg, "RS") || t.Family() == "EdDSA"
 	if t.HasKid && deterministic && t.SignatureLen >= t.SignatureMinimum() {
 		f(half{true, t.InputHash}, t.SignatureHash)

@@ -440,12 +440,20 @@ func (p *player) message(mark string, lines []line) error {
 	if len(payload) == 0 || len(payload) > maxMessage {
 		return fmt.Errorf("a message has 1 to %d bytes", maxMessage)
 	}
-	sent := me.seq
 	if d.again {
 		if !me.said {
 			return fmt.Errorf("again: this side has not sent a message yet")
 		}
 		c.methods = methods // it is the same request, or response
+	}
+	return p.transmit(c, from, payload, d)
+}
+
+// transmit sends a message in segments.
+func (p *player) transmit(c *conn, from int, payload []byte, d damage) error {
+	me := &c.sides[from]
+	sent := me.seq
+	if d.again {
 		me.seq = me.latest
 	}
 	me.latest, me.said = me.seq, true

@@ -1,0 +1,267 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/reassembly/reassemblytest"
+)
+
+// Kind is how a server is spoken to.
+type Kind int
+
+// The kinds. Behind a terminator of TLS, servers get plain requests that say so.
+const (
+	Plain Kind = iota
+	TLS
+	HTTP2 // over TLS
+	H2C   // without
+)
+
+func (k Kind) http2() bool     { return k == HTTP2 || k == H2C }
+func (k Kind) encrypted() bool { return k == HTTP2 || k == TLS }
+
+// Network is where servers and clients are.
+type Network struct {
+	clock   capture.Time
+	rand    *rand.Rand
+	rec     reassemblytest.Recorder
+	keys    bytes.Buffer
+	servers map[netip.AddrPort]*server
+	clients []*Client
+	wires   int
+	// Exchanges counts what clients did.
+	Exchanges int
+}
+
+type server struct {
+	kind  Kind
+	conns chan net.Conn
+	http  *http.Server
+}
+
+// New gives a network whose clock stands where scripts start. What looks random
+// depends on the seed.
+func New(seed uint64) *Network {
+	return &Network{
+		clock: reassemblytest.Start, rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)),
+		servers: map[netip.AddrPort]*server{},
+	}
+}
+
+// Now is the time on the network's clock.
+func (n *Network) Now() time.Time { return n.clock.Time() }
+
+// Rand is the source of what looks random.
+func (n *Network) Rand() *rand.Rand { return n.rand }
+
+// Pass lets time pass.
+func (n *Network) Pass(d time.Duration) { n.clock = n.clock.Add(d) }
+
+// Together lets several things happen at a time: each begins a little after the
+// one before it, and the clock goes on behind the last.
+func (n *Network) Together(apart time.Duration, things ...func()) {
+	start, end := n.clock, n.clock
+	for i, do := range things {
+		n.clock = start.Add(time.Duration(i) * apart)
+		do()
+		end = max(end, n.clock)
+	}
+	n.clock = end
+}
+
+// Serve starts a server.
+func (n *Network) Serve(at string, kind Kind, h http.Handler) {
+	s := &server{kind: kind, conns: make(chan net.Conn)}
+	s.http = &http.Server{Handler: h, Protocols: protocols(kind)}
+	n.servers[netip.MustParseAddrPort(at)] = s
+	go s.http.Serve(s)
+}
+
+func protocols(kind Kind) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(!kind.http2())
+	p.SetUnencryptedHTTP2(kind.http2())
+	return p
+}
+
+func (s *server) Accept() (net.Conn, error) {
+	if c, ok := <-s.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (s *server) Close() error   { return nil }
+func (s *server) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Close ends all connections.
+func (n *Network) Close() error {
+	var errs []error
+	for _, c := range n.clients {
+		errs = append(errs, c.Leave())
+	}
+	for _, s := range n.servers {
+		close(s.conns)
+		errs = append(errs, s.http.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Packets is the capture, Keys the log of TLS secrets.
+func (n *Network) Packets() []reassemblytest.Packet { return n.rec.Packets() }
+
+// Keys gives the secrets of TLS in the format of SSLKEYLOGFILE.
+func (n *Network) Keys() []byte { return n.keys.Bytes() }
+
+// Client is a program on a machine.
+type Client struct {
+	Address netip.Addr
+	// Header is sent with every request that has no field of the name.
+	Header http.Header
+	// Latency is what servers need for their answers, at the least.
+	Latency time.Duration
+
+	n         *Network
+	transport *http.Transport
+	kind      Kind
+	server    netip.AddrPort
+	port      uint16
+	wires     []*wire
+}
+
+// Client gives a client of a server.
+func (n *Network) Client(address, server string) *Client {
+	c := &Client{
+		Address: netip.MustParseAddr(address), Header: http.Header{}, Latency: 3 * time.Millisecond,
+		n: n, server: netip.MustParseAddrPort(server), port: uint16(32768 + n.rand.IntN(20000)),
+	}
+	s := n.servers[c.server]
+	if s == nil {
+		panic("no server at " + server)
+	}
+	c.kind = s.kind
+	c.transport = &http.Transport{
+		Protocols: protocols(c.kind), DisableCompression: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			c.port++
+			n.wires++
+			w := &wire{
+				name: fmt.Sprint(n.wires), kind: c.kind,
+				client: netip.AddrPortFrom(c.Address, c.port), server: c.server,
+			}
+			c.wires = append(c.wires, w)
+			addr := net.TCPAddrFromAddrPort(w.client)
+			s.conns <- &tapped{Conn: far, w: w, fromServer: true, remote: addr}
+			return &tapped{Conn: near, w: w, remote: net.TCPAddrFromAddrPort(w.server)}, nil
+		},
+	}
+	n.clients = append(n.clients, c)
+	return c
+}
+
+// Answer is what a client got.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Do sends a request and waits for the answer. Redirects are not followed.
+func (c *Client) Do(r *http.Request) (*Answer, error) {
+	for name, values := range c.Header {
+		if _, ok := r.Header[name]; !ok {
+			r.Header[name] = values
+		}
+	}
+	if _, ok := r.Header["User-Agent"]; !ok {
+		r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36")
+	}
+	c.n.Exchanges++
+	resp, err := c.transport.RoundTrip(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	over := !c.kind.http2() && (resp.Close || r.Close || strings.EqualFold(resp.Header.Get("Connection"), "close"))
+	if err := c.record(over); err != nil {
+		return nil, err
+	}
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// record puts into the capture what an exchange wrote.
+func (c *Client) record(over bool) error {
+	latency := c.Latency + time.Duration(c.n.rand.Int64N(int64(c.Latency)+1))
+	for i := len(c.wires) - 1; i >= 0; i-- {
+		w := c.wires[i]
+		written, err := w.record(c.n, latency)
+		if err != nil {
+			return err
+		}
+		if written && over {
+			if err := w.end(c.n, true); err != nil {
+				return err
+			}
+			c.wires = append(c.wires[:i], c.wires[i+1:]...)
+		}
+	}
+	return nil
+}
+
+// Leave ends the client's connections; it may come back.
+func (c *Client) Leave() error {
+	var errs []error
+	for _, w := range c.wires {
+		errs = append(errs, w.end(c.n, false))
+	}
+	c.wires = nil
+	c.transport.CloseIdleConnections()
+	return errors.Join(errs...)
+}
+
+// tapped is one end of a connection, whose writes are recorded.
+type tapped struct {
+	net.Conn
+	w          *wire
+	fromServer bool
+	remote     net.Addr
+}
+
+func (t *tapped) Write(b []byte) (int, error) {
+	t.w.wrote(t.fromServer, b)
+	return t.Conn.Write(b)
+}
+
+// RemoteAddr is what the server knows its client by.
+func (t *tapped) RemoteAddr() net.Addr { return t.remote }
+
+// wire is a connection.
+type wire struct {
+	name           string
+	kind           Kind
+	client, server netip.AddrPort
+	rec            *reassemblytest.Recorded
+	tls            *tunnel
+	sort           frameSorter
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	pending [2]bytes.Buffer // what the client wrote, and the server
+}
