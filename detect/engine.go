@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -56,6 +57,23 @@ type Options struct {
 	Use        func(Use)
 	IssuerKey  func(IssuerKey)
 	LedgerRows int
+}
+
+// complete puts defaults in the place of what is zero.
+func (o Options) complete() Options {
+	if o.MaxFindings == 0 {
+		o.MaxFindings = 100_000
+	}
+	if o.WindowBytes == 0 {
+		o.WindowBytes = 100 << 20
+	}
+	if o.LedgerRows <= 0 {
+		o.LedgerRows = 20_000
+	}
+	if o.Input == nil {
+		o.Input = func(uint32) string { return "" }
+	}
+	return o
 }
 
 // Stats count what the engine did.
@@ -164,15 +182,7 @@ const (
 // NewEngine makes an engine. It fails where a detector is invalid or a setting
 // names an option that there is not.
 func NewEngine(o Options) (*Engine, error) {
-	if o.MaxFindings == 0 {
-		o.MaxFindings = 100_000
-	}
-	if o.WindowBytes == 0 {
-		o.WindowBytes = 100 << 20
-	}
-	if o.Input == nil {
-		o.Input = func(uint32) string { return "" }
-	}
+	o = o.complete()
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
 		issuers: issuer.NewLedger(issuer.Limits{}),
@@ -180,30 +190,37 @@ func NewEngine(o Options) (*Engine, error) {
 		budget: window.NewBudget(uint64(o.WindowBytes)),
 		slots:  make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
 	}
-	if o.LedgerRows <= 0 {
-		e.options.LedgerRows = 20_000
-	}
 	if o.Endpoint != nil || o.Use != nil || o.IssuerKey != nil {
 		e.ledgers = newLedgers(e)
 	}
+	if err := e.arrange(nil); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// arrange fills an engine that has no detectors yet with those of its options.
+// What they keep is taken over from the engine before, if there is one.
+func (e *Engine) arrange(before *Engine) error {
+	o := &e.options
 	known := make(map[string]bool)
 	list, contents := sorted(o.Detectors), 0
 	for i := range list {
 		d := &list[i]
 		if err := d.Validate(); err != nil {
-			return nil, err
+			return err
 		}
 		if known[d.Name] {
-			return nil, fmt.Errorf("detector %q is there twice", d.Name)
+			return fmt.Errorf("detector %q is there twice", d.Name)
 		}
 		known[d.Name] = true
 		r := &running{Detector: d, values: d.Defaults(), refs: d.References()}
 		if err := r.configure(o.Settings[d.Name]); err != nil {
-			return nil, err
+			return err
 		}
 		if d.Content != nil {
 			if contents == 64 {
-				return nil, fmt.Errorf("detector %s: more than 64 detectors ask for the content of messages", d.Name)
+				return fmt.Errorf("detector %s: more than 64 detectors ask for the content of messages", d.Name)
 			}
 			r.content = 1 << contents
 			contents++
@@ -211,14 +228,21 @@ func NewEngine(o Options) (*Engine, error) {
 		if d.State != nil {
 			r.state = d.State(r.values)
 		}
+		if old := before.find(d.Name); old != nil && reflect.DeepEqual(old.values, r.values) && reflect.TypeOf(old.state) == reflect.TypeOf(r.state) {
+			r.state = old.state
+		}
 		for _, w := range d.Windows {
 			shared := e.windows[w.Name]
+			if old := before.window(w.Name); shared == nil && old != nil && old.span == w.Span {
+				shared = &sharedWindow{old.set, old.span, nil}
+				e.windows[w.Name] = shared
+			}
 			if shared == nil {
 				shared = &sharedWindow{window.New(window.Options{Span: w.Span, Keys: o.WindowKeys, Budget: e.budget}), w.Span, nil}
 				e.windows[w.Name] = shared
 			}
 			if shared.span != w.Span {
-				return nil, fmt.Errorf("detector %s: its window %s spans %v, another detector's %v", d.Name, w.Name, w.Span, shared.span)
+				return fmt.Errorf("detector %s: its window %s spans %v, another detector's %v", d.Name, w.Name, w.Span, shared.span)
 			}
 			shared.askers = append(shared.askers, asker{r, w.Crossed})
 		}
@@ -238,10 +262,10 @@ func NewEngine(o Options) (*Engine, error) {
 	})
 	for name := range o.Settings {
 		if !known[name] {
-			return nil, fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)
+			return fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // configure replaces options by settings of the same type.

@@ -15,15 +15,17 @@ import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/rules"
+	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/store"
 )
 
 // judge reads sources, looks for attacks, and prints and stores the findings:
 // what replay and sniff have in common. A replay prints each finding once, at
-// the end, in its last version; live, each version is printed as it comes.
-func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, taps []tap) (err error) {
+// the end, in its last version; live, each version is printed as it comes, and
+// again gives the settings anew when they are to be reloaded.
+func (p *program) judge(ctx context.Context, s config.Settings, sources []capture.Source, taps []tap, again func() (config.Settings, error)) (err error) {
 	live := taps != nil
-	options, err := p.detection(&s, sources[0], live)
+	key, err := p.key(s.KeyFile)
 	if err != nil {
 		return err
 	}
@@ -33,9 +35,20 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	} else {
 		f.print = func(list []detect.Finding) error { return p.printAll(s.Format, list) }
 	}
-	options.Emit, options.AuthEvent, options.Occurrence = f.emit, f.authEvent, f.occurrence
-	if s.Store != "none" {
-		options.Endpoint, options.Use, options.IssuerKey = f.endpoint, f.use, f.issuerKey
+	var names inputNames
+	optionsOf := func(s *config.Settings) (detect.Options, error) {
+		o, err := detection(s, live)
+		o.Key = credential.Key(key)
+		o.Input = func(i uint32) string { return names.of(sources[0], int(i)) }
+		o.Emit, o.AuthEvent, o.Occurrence = f.emit, f.authEvent, f.occurrence
+		if s.Store != "none" {
+			o.Endpoint, o.Use, o.IssuerKey = f.endpoint, f.use, f.issuerKey
+		}
+		return o, err
+	}
+	options, err := optionsOf(&s)
+	if err != nil {
+		return err
 	}
 	engine, err := detect.NewEngine(options)
 	if err != nil {
@@ -55,10 +68,28 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		}
 	}
 
+	reloads := reloads{p: p, now: s, read: again, options: optionsOf}
+	if live {
+		defer reloads.watch()()
+	}
 	err = runPipeline(ctx, p, t, pipeline.Options[*detect.Inspection]{
 		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
 			n := detect.NewInspector(options)
-			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake}
+			return pipeline.Inspect[*detect.Inspection]{
+				Exchange:  func(x *exchange.Exchange) *detect.Inspection { return n.Inspect(x) },
+				Handshake: func(h *exchange.Handshake) *detect.Inspection { return n.InspectHandshake(h) },
+				Change:    func(to any) { n = detect.NewInspector(to.(*change).options) },
+			}
+		},
+		Change: reloads.take,
+		Changed: func(to any) {
+			c := to.(*change)
+			if err := engine.Reconfigure(c.options); err != nil {
+				p.warn("the configuration stays as it is: %v", err) // but for what shards do
+				return
+			}
+			f.failOn = detect.Severity(c.settings.FailOn)
+			p.warn("the configuration is reloaded")
 		},
 		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {
@@ -82,10 +113,10 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	return err
 }
 
-// detection gives the engine's options.
-func (p *program) detection(s *config.Settings, source capture.Source, live bool) (detect.Options, error) {
+// detection gives the engine's options, as far as settings say them.
+func detection(s *config.Settings, live bool) (o detect.Options, err error) {
 	memory := budget(s, live)
-	o := detect.Options{
+	o = detect.Options{
 		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
 		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
 		LedgerRows: s.Limit("ledger-rows", memory),
@@ -103,17 +134,8 @@ func (p *program) detection(s *config.Settings, source capture.Source, live bool
 	if live && o.Sensor == "" {
 		o.Sensor, _ = os.Hostname()
 	}
-	key, err := p.key(s.KeyFile)
-	if err != nil {
-		return o, err
-	}
-	o.Key = credential.Key(key)
-	if o.Secrets, err = secrets(s.JWTSecrets); err != nil {
-		return o, err
-	}
-	var names inputNames
-	o.Input = func(i uint32) string { return names.of(source, int(i)) }
-	return o, nil
+	o.Secrets, err = secrets(s.JWTSecrets)
+	return o, err
 }
 
 // secrets gives the candidates for weak signing secrets, those of the user's

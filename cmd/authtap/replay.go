@@ -33,7 +33,7 @@ nothing in the store.`,
 				return err
 			}
 			defer source.Close()
-			return p.judge(cmd.Context(), s, []capture.Source{source}, nil)
+			return p.judge(cmd.Context(), s, []capture.Source{source}, nil, nil)
 		},
 	}
 	cmd.Flags().StringArrayVarP(&read, "read", "r", nil, "a capture file, as an argument; may be repeated")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/authtap/authtap/capture"
@@ -180,6 +181,12 @@ func (s *Set) drop(n *entry) {
 func (s *Set) forget(n *entry) {
 	s.took(-n.size())
 	s.entries.remove(n)
+}
+
+// Close gives its memory back to the budget. The Set is not used any more.
+func (s *Set) Close() {
+	s.budget.bytes -= s.stats.Bytes
+	s.budget.sets = slices.DeleteFunc(s.budget.sets, func(o *Set) bool { return o == s })
 }
 
 // took counts bytes; those given back are the negative of them.

@@ -20,6 +20,9 @@ func (c *correlator[R]) round(r *round[R]) {
 		if c.err = c.opt.Mark(r.mark); c.err != nil {
 			c.stop.Store(true)
 		}
+		if r.mark.change != nil {
+			c.opt.Changed(r.mark.change)
+		}
 	}
 	if r.mark.report || r.mark.Last {
 		c.stats = r.stats

@@ -48,6 +48,9 @@ type Emit struct {
 type Inspect[R any] struct {
 	Exchange  func(*exchange.Exchange) R
 	Handshake func(*exchange.Handshake) R
+	// Change takes what Options.Change gave: what comes from then on is
+	// inspected by that.
+	Change func(change any)
 }
 
 // Options say what to run. R is what a shard makes of an exchange or a
@@ -81,6 +84,12 @@ type Options[R any] struct {
 	// correlator, with the statistics at the mark.
 	Report   func() bool
 	Reported func(Stats)
+	// Change is asked before each mark (nil: never) whether something changes
+	// there. What it gives, a pointer, is told to each shard and, by Changed, on
+	// the correlator's goroutine, behind all that came before the mark: they
+	// change at the same packet.
+	Change  func() any
+	Changed func(change any)
 }
 
 // Streams is what a shard owns: conversations and their parsers.
@@ -109,6 +118,7 @@ type Mark struct {
 	Last bool
 
 	report bool
+	change any // nil: none
 }
 
 // Run reads the sources to their end, or until ctx is done, and takes what was

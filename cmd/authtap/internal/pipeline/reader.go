@@ -92,6 +92,9 @@ func (s *reader[R]) tick() {
 func (s *reader[R]) end() {
 	r := s.round
 	r.mark.report = s.opt.Report != nil && s.opt.Report()
+	if s.opt.Change != nil {
+		r.mark.change = s.opt.Change()
+	}
 	if r.size == 0 && r.mark == (Mark{}) {
 		return
 	}

@@ -64,6 +64,9 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 			}
 			slices.SortStableFunc(p.results[n:], func(a, b result[R]) int { return a.order.Compare(b.order) })
 		}
+		if r.mark.change != nil && inspect.Change != nil {
+			inspect.Change(r.mark.change)
+		}
 		if r.mark.report || r.mark.Last {
 			p.stats = streams.Stats()
 			p.stats.Exchanges = count

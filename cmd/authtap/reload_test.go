@@ -1,0 +1,112 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
+)
+
+// wire is a tap that gives the packets of a capture, and waits, quiet, at some
+// of them.
+type wire struct {
+	*pcapfile.Source
+	given uint64
+	last  capture.Time
+	// at says, before a packet with this number, that it is to be waited for.
+	at map[uint64]func() (ready bool)
+}
+
+func (w *wire) Name() string { return "eth1" }
+func (w *wire) Stop()        {}
+func (w *wire) Next(p *capture.Packet) error {
+	if ready := w.at[w.given+1]; ready != nil && !ready() {
+		time.Sleep(time.Millisecond)
+		p.Time = w.last
+		return capture.ErrQuiet
+	}
+	err := w.Source.Next(p)
+	if err == nil {
+		w.given++
+		w.last = p.Time
+	}
+	return err
+}
+
+// On SIGHUP the configuration is read again, and is in force from the next
+// packet on; an attack that was under way goes on, and no packet is lost. A file
+// with a mistake changes nothing.
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "authtap.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source, err := pcapfile.Open([]string{filepath.Join("..", "..", "testdata", "pcaps", "brute_force", "in.pcap")}, pcapfile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr safeBuffer
+	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, environ: func(string) (string, bool) { return "", false }}
+	// hup sends the signal once, and says when something was answered to it.
+	hup := func(text, answer string) func() bool {
+		sent := false
+		return func() bool {
+			if !sent {
+				sent = true
+				write(text)
+				syscall.Kill(os.Getpid(), syscall.SIGHUP)
+			}
+			return strings.Contains(stderr.String(), answer)
+		}
+	}
+	w := &wire{Source: source, at: map[uint64]func() bool{
+		30: hup("disable: [cleartext_credential]\nshards: x\n", "the configuration stays as it is: "+file+":2"),
+		40: hup("disable: [cleartext_credential]\njwt-secrets: "+dir+"/none\n", "the configuration stays as it is: cannot read the secrets"),
+		50: hup("only: [brute_force, user_agent]\n", `stays as it is: there is no detector "user_agent"`),
+		60: hup("only: [brute_force]\nshards: 7\nsensor: other\n", "the configuration is reloaded"),
+	}}
+	write("disable: [brute_force]\nstore: none\nsensor: here\nshards: 2\n")
+	cmd := &cobra.Command{}
+	cmd.Flags().String("config", file, "")
+	flags(cmd, config.Stores|config.Delivery|config.Tables|config.Reading|config.Judging|config.Live)
+	again := func() (config.Settings, error) { return p.settings(cmd) }
+	s, err := again()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.KeyFile = testKey(t)
+	if err := p.judge(t.Context(), s, []capture.Source{w}, []tap{w}, again); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	for err == nil {
+		var p capture.Packet
+		if err = source.Next(&p); err == nil {
+			t.Error("a packet is left")
+		}
+	}
+	if err != io.EOF {
+		t.Error(err)
+	}
+	found, said := stdout.String(), stderr.String()
+	if !strings.Contains(said, "only a new start changes key-file, sensor, shards, store") {
+		t.Errorf("not said what needs a new start: %s", said)
+	}
+	if !strings.Contains(found, `"detector":"cleartext_credential"`) || !strings.Contains(found, `"sensor":"here"`) {
+		t.Errorf("a mistake in the file changed something: %s", found)
+	}
+	if !strings.Contains(found, `"detector":"brute_force"`) {
+		t.Errorf("the attack was lost: %s\n%s", found, said)
+	}
+}
