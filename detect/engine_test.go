@@ -314,4 +314,16 @@ func TestClientOf(t *testing.T) {
 			t.Errorf("%s %s=%s: client %s, want %s", c.peer, c.header, c.value, got, c.want)
 		}
 	}
+	// Of whom the PROXY protocol names, the peer's word counts, as in a header.
+	for _, c := range []struct{ peer, relayed, header, want string }{
+		{"10.0.0.1", "203.0.113.9", "192.0.2.1", "203.0.113.9"},
+		{"10.0.0.1", "10.0.0.2", "192.0.2.1", "192.0.2.1"},
+		{"192.0.2.7", "203.0.113.9", "192.0.2.1", "192.0.2.7"},
+	} {
+		x := &exchange.Exchange{Client: netip.AddrPortFrom(netip.MustParseAddr(c.peer), 1), Relayed: netip.MustParseAddr(c.relayed)}
+		x.Request.Header = exchange.Header{{Name: "X-Forwarded-For", Value: c.header}}
+		if got := clientOf(x, trusted).String(); got != c.want {
+			t.Errorf("%s for %s: client %s, want %s", c.peer, c.relayed, got, c.want)
+		}
+	}
 }

@@ -193,10 +193,14 @@ func (n *Inspector) hidePrincipals(f *credential.Found) {
 func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Later(&ins.Found, s) }
 
 // clientOf gives the client's address (CATALOGUE.md, 1.7): the peer's, unless
-// that is a trusted proxy; then the right-most address of X-Forwarded-For or
-// Forwarded that is not one.
+// that is a trusted proxy; then whom the proxy says the connection is for, and
+// where that is a trusted proxy, too, or nobody, the right-most address of
+// X-Forwarded-For or Forwarded that is not one.
 func clientOf(x *exchange.Exchange, trusted []netip.Prefix) netip.Addr {
 	peer := x.Client.Addr()
+	if len(trusted) > 0 && within(trusted, peer) && x.Relayed.IsValid() {
+		peer = x.Relayed
+	}
 	if len(trusted) == 0 || !within(trusted, peer) {
 		return peer
 	}

@@ -1,5 +1,7 @@
 package reassembly
 
+import "net/netip"
+
 // TCP flags of a Segment (RFC 9293, section 3.1).
 const (
 	FIN = 1 << iota
@@ -77,6 +79,9 @@ type Start struct {
 	Decrypted bool
 	// Tunnels are those that the first segment with data came in.
 	Tunnels Tunnels
+	// Relayed is whom the connection is for, as its opener said before it spoke
+	// the protocol proper; the zero address where it did not.
+	Relayed netip.Addr
 }
 
 // End says why a direction, or a conversation, is over.

@@ -36,7 +36,10 @@ type Exchange struct {
 	End capture.Time
 	// Client sent the request, Server the response.
 	Client, Server netip.AddrPort
-	Net            reassembly.Network
+	// Relayed is whom a relay in the client's place says it asks for (the PROXY
+	// protocol); the zero address where it does not say.
+	Relayed netip.Addr
+	Net     reassembly.Network
 	// Tunnels are those that the conversation came in.
 	Tunnels  reassembly.Tunnels
 	Protocol Protocol

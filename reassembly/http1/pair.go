@@ -308,6 +308,7 @@ func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 			Origin:  s.at,
 			Client:  p.start.Key.Sender(p.client),
 			Server:  p.start.Key.Receiver(p.client),
+			Relayed: p.start.Relayed,
 			Net:     p.start.Key.Net,
 			Tunnels: p.start.Tunnels,
 		}

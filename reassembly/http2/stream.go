@@ -114,6 +114,7 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		Origin:   at,
 		Client:   p.start.Key.Sender(p.client),
 		Server:   p.start.Key.Receiver(p.client),
+		Relayed:  p.start.Relayed,
 		Net:      p.start.Key.Net,
 		Tunnels:  p.start.Tunnels,
 		Protocol: exchange.HTTP2,

@@ -165,7 +165,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.StringVar(&s.JWTSecrets, "jwt-secrets", s.JWTSecrets, "file of secrets, one a line, that signing keys are tried against besides the built-in ones")
 		fs.StringVar(&s.Sensor, "sensor", s.Sensor, "name of this sensor in findings (default: none for files, the host's name live)")
 		fs.BoolVar(&s.HidePrincipals, "hide-principals", s.HidePrincipals, "give ids instead of account names")
-		fs.Var(&s.TrustedProxies, "trusted-proxy", "network whose X-Forwarded-For and Forwarded are believed; may be repeated")
+		fs.Var(&s.TrustedProxies, "trusted-proxy", "network whose X-Forwarded-For, Forwarded and PROXY protocol are believed; may be repeated")
 		fs.StringSliceVar(&s.Only, "only", s.Only, "run these detectors only; may be repeated")
 		fs.StringSliceVar(&s.Disable, "disable", s.Disable, "do not run these detectors; may be repeated")
 	}

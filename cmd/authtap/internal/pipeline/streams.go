@@ -7,6 +7,7 @@ import (
 	"github.com/authtap/authtap/reassembly/http1"
 	"github.com/authtap/authtap/reassembly/http2"
 	"github.com/authtap/authtap/reassembly/identify"
+	"github.com/authtap/authtap/reassembly/relay"
 	"github.com/authtap/authtap/reassembly/tlswire"
 	"github.com/authtap/authtap/reassembly/tlswire/decrypt"
 	"github.com/authtap/authtap/reassembly/tlswire/secret"
@@ -31,6 +32,7 @@ type StreamStats struct {
 	HTTP1      http1.Stats
 	HTTP2      http2.Stats
 	WebSocket  websocket.Stats
+	Relay      relay.Stats
 	TLS        tlswire.Stats
 	Decrypt    decrypt.Stats
 }
@@ -61,7 +63,7 @@ func StreamsOf(l Limits, secrets *secret.Store) func(Emit) Streams {
 			}
 			return s.decrypt.Open(start)
 		})
-		s.table = identify.New(identify.Limits{}, s.http1.Protocol(), s.http2.Protocol(), s.tls.Protocol(), s.tls.Plain())
+		s.table = identify.New(identify.Limits{}, s.http1.Protocol(), s.http2.Protocol(), s.tls.Protocol(), s.tls.Plain(), s.relay.Protocol())
 		s.assembler = reassembly.New(l.Reassembly, s.table.New)
 		s.assembler.OnClose(func(p reassembly.Parser, oneSided bool) {
 			s.coverage.Conversation(identify.SeenOf(p), oneSided)
@@ -76,6 +78,7 @@ type streams struct {
 	http1     *http1.Shard
 	http2     *http2.Shard
 	websocket websocket.Shard
+	relay     relay.Shard
 	tls       *tlswire.Shard
 	decrypt   *decrypt.Shard
 	packet    uint64 // that is being looked at
@@ -104,6 +107,6 @@ func (s *streams) Coverage() *coverage.Table { return &s.coverage }
 func (s *streams) Stats() StreamStats {
 	return StreamStats{
 		Reassembly: s.assembler.Stats(), Identify: s.table.Stats(),
-		HTTP1: s.http1.Stats(), HTTP2: s.http2.Stats(), WebSocket: s.websocket.Stats(), TLS: s.tls.Stats(), Decrypt: s.decrypt.Stats(),
+		HTTP1: s.http1.Stats(), HTTP2: s.http2.Stats(), WebSocket: s.websocket.Stats(), Relay: s.relay.Stats(), TLS: s.tls.Stats(), Decrypt: s.decrypt.Stats(),
 	}
 }
