@@ -166,3 +166,28 @@ func BenchmarkFindHostile(b *testing.B) {
 		f.Find(x)
 	}
 }
+
+// The search for secrets by their looks, in bodies of 64 KiB without any.
+func BenchmarkExposures(b *testing.B) {
+	r := rand.New(rand.NewSource(1))
+	words := strings.Repeat(`<p class="a">The quick brown fox; jumps over the lazy dog.</p> var x = $("#id-7f3a").attr("data-key");`+"\n", 640)
+	for name, body := range map[string]string{
+		"JSON": document(r, 64<<10), "script": words[:64<<10], "base64": strings.Repeat("Zk3bQ9xT2mLr8v/c5WnHs7PdJ4uKfA6gE1qXoRzM+k3bQ9xT2mLr8vYc5WnHs7Pd", 1024),
+		"base64url": strings.Repeat("Zk3bQ9xT2mLr8v_c5WnHs7PdJ4uKfA6gE1qXoRzM-k3bQ9xT2mLr8vYc5WnHs7Pd", 1024), "hex": strings.Repeat(hex32, 2048),
+		"UUIDs": strings.Repeat(`"7b1b6cbf-9d1c-4e9a-a04d-51aa61ad0f11",`, 1680), "dollars": strings.Repeat("$2b$", 16<<10), "AKIA": strings.Repeat("AKIA", 16<<10),
+	} {
+		b.Run(name, func(b *testing.B) {
+			x := response(nil, body)
+			f := NewFinder(Options{})
+			f.begin(true)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for range b.N {
+				f.exposures(&x.Response)
+			}
+			if len(f.exposed) > 0 {
+				b.Fatal(f.exposed)
+			}
+		})
+	}
+}

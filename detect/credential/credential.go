@@ -59,6 +59,9 @@ const (
 	RefreshToken                 // OAuth refresh token that is no JWT
 	ClientSecret                 // OAuth client secret
 	Other                        // Authorization of an unknown scheme
+	SAML                         // a SAML assertion
+	PrivateKey                   // a private key, in an answer
+	PasswordHash                 // the hash of a password, in an answer
 	kindEnd
 )
 
@@ -66,6 +69,7 @@ var kindNames = [kindEnd]string{
 	Basic: "basic", Digest: "digest", Negotiate: "negotiate", NTLM: "ntlm", Bearer: "bearer",
 	JWT: "jwt", APIKey: "api_key", Signature: "signature", Session: "session", Password: "password",
 	Code: "code", RefreshToken: "refresh_token", ClientSecret: "client_secret", Other: "other",
+	SAML: "saml", PrivateKey: "private_key", PasswordHash: "password_hash",
 }
 
 // String gives the kind's name in findings.
@@ -91,7 +95,7 @@ func ParseKind(name string) Kind {
 // are exchanged for something else and do not.
 func (k Kind) Access() bool {
 	switch k {
-	case Password, Code, RefreshToken, ClientSecret:
+	case Password, Code, RefreshToken, ClientSecret, PrivateKey, PasswordHash:
 		return false
 	}
 	return k != 0
@@ -111,13 +115,14 @@ const (
 	InForm                     // name: the field's
 	InJSON                     // name: the field's path, a.b.c
 	InMultipart
+	InXML  // name: the element's or attribute's
 	InBody // of another kind
 	partEnd
 )
 
 var partNames = [partEnd]string{
 	InHeader: "header", InCookie: "cookie", InQuery: "query", InPath: "path", InUserinfo: "userinfo",
-	InFragment: "fragment", InForm: "form", InJSON: "json", InMultipart: "multipart", InBody: "body",
+	InFragment: "fragment", InForm: "form", InJSON: "json", InMultipart: "multipart", InXML: "xml", InBody: "body",
 }
 
 // Place is where in a message a credential stands.
@@ -174,10 +179,32 @@ type Credential struct {
 	// JWT is set for Kind JWT.
 	JWT *Token
 
+	// vendor is the form of an issuer's keys that the value has, nil for none;
+	// issued says that the answer that shows it gives it under a token's name.
+	vendor *vendor
+	issued bool
+	// run is the length of the longest run of key characters in the value.
+	run int32
 	// value is what a server compares, its encoding undone. It is a pointer so
 	// that fmt, which reads unexported fields too, never prints it.
 	value *string
 }
+
+// Vendor names the issuer's form that the value has: "Stripe secret key"; ""
+// where it has that of none.
+func (c *Credential) Vendor() string {
+	if c.vendor == nil {
+		return ""
+	}
+	return c.vendor.name
+}
+
+// OfModel reports a key that pays for a language model.
+func (c *Credential) OfModel() bool { return c.vendor != nil && c.vendor.model }
+
+// IssuedHere reports a secret of Found.Exposed that stands in the answer under
+// the name of a token or key that is given to the client.
+func (c *Credential) IssuedHere() bool { return c.issued }
 
 // Access reports whether the credential, presented where it stands, asks for
 // access to the resource: its Kind does, it is in no Referer, and it is not
@@ -193,7 +220,10 @@ func (c *Credential) Access() bool {
 		case "referer", "location", "dpop", "x-refresh-token", "refresh-token", "refreshtoken":
 			return false
 		}
-	case InQuery, InForm, InJSON, InMultipart, InCookie:
+	case InQuery, InForm, InJSON, InMultipart, InCookie, InXML:
+		if c.Kind == SAML {
+			return c.Place.Part == InXML // in a form it is exchanged for a session
+		}
 		name := c.Place.Name[strings.LastIndexByte(c.Place.Name, '.')+1:]
 		switch f := fieldOf(name); {
 		case f == fieldAccess || f == fieldAPIKey || f == fieldSession || f == fieldSignature || f == fieldAuthorization:
@@ -275,4 +305,10 @@ type Found struct {
 	Attempts int
 	// Echoes name values of the response that may be one-time codes.
 	Echoes []ID
+	// Exposed holds the secrets in the response that no client should get:
+	// issuers' keys, private keys, hashes of passwords, and what stands under a
+	// password's name. A Password that is Guessable may be a label.
+	Exposed []Credential
+	// Reflected is the credential of Request that the response repeats.
+	Reflected *Credential
 }

@@ -67,6 +67,7 @@ type Finder struct {
 	login    loginFields
 	graphQL  bool // the request holds a GraphQL document
 	echoes   []ID
+	exposed  []Credential
 	json     jsonPath
 }
 
@@ -115,8 +116,11 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		if len(f.list) == n+1 {
 			f.list[n].Alone = oneWord(x.Response.Body.Bytes)
 		}
+		longest := f.exposures(&x.Response)
+		found.Reflected = f.reflected(&found, &x.Response, longest)
 		found.Response = f.take()
 		found.Echoes = slices.Clone(f.echoes)
+		found.Exposed = slices.Clone(f.exposed)
 	}
 	return found
 }
@@ -147,6 +151,8 @@ func (f *Finder) begin(response bool) {
 	if !response { // of which nobody asks for a login
 		f.login = loginFields{}
 	}
+	clear(f.exposed)
+	f.exposed = f.exposed[:0]
 }
 
 func (f *Finder) take() []Credential {
@@ -235,8 +241,16 @@ func (f *Finder) named(p Place, fd field, value string) {
 			f.echo(fd, value)
 		}
 		if f.response || fd == fieldCode && len(value) > 256 {
+			if f.response && fd == fieldPassword {
+				f.exposedPassword(p, fd, value)
+			}
 			return
 		}
+	case fieldHash:
+		if f.response {
+			f.exposedPassword(p, fd, value)
+		}
+		return
 	case fieldCodeWeak:
 		return // loginOf and target decide, who see what stands beside it
 	}
@@ -307,9 +321,13 @@ func (f *Finder) parse(k Kind, value string) Credential {
 			}
 			return Credential{}
 		}
-		return Credential{Kind: JWT, ID: f.key.id("jwt", value), Mask: maskOf(JWT, value), Principal: t.Principal(), JWT: t, value: &value}
+		return Credential{Kind: JWT, ID: f.key.id("jwt", value), Mask: maskOf(JWT, value), Principal: t.Principal(), JWT: t, value: &value, run: int32(longestRun(value))}
 	}
-	c := Credential{Kind: k, ID: f.key.id(k.String(), value), Mask: maskOf(k, value), Guessable: guessable(value), value: &value}
+	c := Credential{Kind: k, ID: f.key.id(k.String(), value), Mask: maskOf(k, value), Guessable: guessable(value), value: &value, run: int32(longestRun(value))}
+	switch k {
+	case Bearer, APIKey, Other, ClientSecret:
+		c.vendor = vendorOf(value)
+	}
 	if isNull(value) {
 		c.Flaw |= Null
 	}

@@ -62,7 +62,7 @@ func hideFound(found *Found, s string) (spans []span) {
 	// A token without the bytes that divide a text into words stands within
 	// one word of it.
 	inWords := longestWord(s) >= gram
-	for _, list := range [...][]Credential{found.Request, found.Response} {
+	for _, list := range [...][]Credential{found.Request, found.Response, found.Exposed} {
 		for i := range list {
 			c := &list[i]
 			for n, text := range c.pieces() {

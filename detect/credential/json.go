@@ -156,7 +156,12 @@ func (f *Finder) promisingKey(key, rest string) bool {
 		}
 		i := strings.IndexAny(rest, "({")
 		return i >= 0 && i < 200 && strings.Contains(rest, "ass")
-	case fieldPassword, fieldNewPassword, fieldSecret, fieldGrant, fieldVerifier:
+	case fieldPassword, fieldHash:
+		if f.response {
+			return mayExpose(rest)
+		}
+		strong = fd == fieldPassword
+	case fieldNewPassword, fieldSecret, fieldGrant, fieldVerifier:
 		if f.response {
 			return false
 		}
@@ -197,6 +202,14 @@ func mayEcho(rest string) bool {
 		n++
 	}
 	return n >= 4 && n <= 8
+}
+
+// mayExpose reports whether what follows a colon is a text, or a list.
+func mayExpose(rest string) bool {
+	for rest != "" && jsonClass[rest[0]] <= byteSpace {
+		rest = rest[1:]
+	}
+	return len(rest) > 4 && (rest[0] == '"' && rest[1] != '"' || rest[0] == '[' || rest[0] >= '0' && rest[0] <= '9')
 }
 
 // jsonBody looks at a JSON body: at values whose key has a meaning and at those

@@ -3,7 +3,6 @@ package credential
 import (
 	"math"
 	"strconv"
-	"strings"
 )
 
 // maskOf gives the mask of a value: the first four characters and the length
@@ -82,39 +81,4 @@ func guessable(s string) bool {
 		return true
 	}
 	return entropy(s) < 3
-}
-
-// vendorPrefixes are the beginnings that issuers give their keys, by first letter,
-// with the least length of the whole.
-var vendorPrefixes = func() (t [128][]vendorPrefix) {
-	for _, v := range []vendorPrefix{
-		{"AIza", 35}, {"AKIA", 20}, {"ASIA", 20}, {"EAAC", 40}, {"NRAK-", 24}, {"PMAK-", 40}, {"SG.", 40},
-		{"dapi", 34}, {"dckr_pat_", 24}, {"doo_v1_", 40}, {"dop_v1_", 40}, {"figd_", 30},
-		{"ghp_", 30}, {"gho_", 30}, {"ghu_", 30}, {"ghs_", 30}, {"ghr_", 30}, {"github_pat_", 40}, {"glpat-", 20},
-		{"gldt-", 20}, {"glsa_", 30}, {"hf_", 30}, {"hvs.", 24}, {"hvb.", 24}, {"key-", 32}, {"lin_api_", 30}, {"npm_", 30},
-		{"pypi-", 40}, {"rk_live_", 24}, {"rk_test_", 24}, {"shpat_", 32}, {"shpss_", 32}, {"shpca_", 32}, {"sk-", 32},
-		{"sk_live_", 24}, {"sk_test_", 24}, {"sq0atp-", 22}, {"sq0csp-", 40}, {"whsec_", 24}, {"xapp-", 24},
-		{"xoxa-", 24}, {"xoxb-", 24}, {"xoxe-", 24}, {"xoxp-", 24}, {"xoxr-", 24}, {"xoxs-", 24}, {"ya29.", 30},
-	} {
-		t[v.prefix[0]] = append(t[v.prefix[0]], v)
-	}
-	return
-}()
-
-type vendorPrefix struct {
-	prefix string
-	least  int
-}
-
-// vendorShaped reports a value that begins as the keys of a known issuer do.
-func vendorShaped(s string) bool {
-	if len(s) < 20 || s[0] >= 128 {
-		return false
-	}
-	for _, v := range vendorPrefixes[s[0]] {
-		if len(s) >= v.least && strings.HasPrefix(s, v.prefix) && !guessable(s) {
-			return true
-		}
-	}
-	return false
 }

@@ -29,6 +29,7 @@ const (
 	fieldSession             // session id
 	fieldSignature           // signature of a request or URL
 	fieldAuthorization       // scheme and credentials, as in the header
+	fieldHash                // the hash of a password
 	fieldNot                 // explicitly none: csrf, cursor
 )
 
@@ -72,6 +73,8 @@ var fieldNames = map[field]string{
 			xcossignature hmac xhmac xhubsignature xhubsignature256 sign`,
 	fieldAuthorization: `authorization xauthorization proxyauthorization xforwardedauthorization
 			xoriginalauthorization auth xauth httpauthorization`,
+	fieldHash: `passwordhash passwordhashed passwordhashes hashedpassword pwdhash pwhash passhash hashpassword passworddigest
+			encryptedpassword passwordmd5 passwordsha1 userpasswordhash`,
 	fieldNot: `csrf csrftoken xcsrftoken xsrftoken xxsrftoken csrfmiddlewaretoken authenticitytoken antiforgerytoken
 			requestverificationtoken nexttoken prevtoken previoustoken pagetoken nextpagetoken continuationtoken
 			continuetoken cursortoken synctoken nextsynctoken idempotencykey idempotencytoken cancellationtoken
@@ -97,6 +100,7 @@ var suffixes = []struct {
 	end string
 	f   field
 }{
+	{"passwordhash", fieldHash}, {"passworddigest", fieldHash},
 	{"password", fieldPassword}, {"passwd", fieldPassword}, {"passphrase", fieldPassword},
 	{"clientsecret", fieldClientSecret}, {"refreshtoken", fieldRefresh},
 	{"accesstoken", fieldAccess}, {"authtoken", fieldToken}, {"idtoken", fieldToken},
@@ -217,7 +221,7 @@ func (f field) secret() bool {
 // passwords, grants and what only its shape makes a key are none of it.
 func (f field) issued() bool {
 	switch f {
-	case fieldPassword, fieldNewPassword, fieldSecret, fieldGrant, fieldQuery, fieldVerifier, fieldLooseToken, fieldLooseKey, fieldSignature:
+	case fieldNewPassword, fieldSecret, fieldGrant, fieldQuery, fieldVerifier, fieldLooseToken, fieldLooseKey, fieldSignature:
 		return false
 	}
 	return f.secret()
@@ -307,6 +311,8 @@ func (f field) kind() Kind {
 		return Session
 	case fieldSignature:
 		return Signature
+	case fieldHash:
+		return PasswordHash
 	}
 	return 0
 }

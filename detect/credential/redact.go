@@ -71,7 +71,7 @@ type span struct {
 
 func redact(found *Found, s string) string {
 	var spans []span
-	if found != nil && len(found.Request)+len(found.Response) > 0 {
+	if found != nil && len(found.Request)+len(found.Response)+len(found.Exposed) > 0 {
 		spans = hideFound(found, s)
 	}
 	spans = hideShapes(spans, s)
