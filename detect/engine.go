@@ -28,6 +28,16 @@ type Options struct {
 	Settings  map[string]Values
 	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
+	// Pins are endpoints that the configuration describes, Declared those that
+	// documents do. SessionCookies are cookies that hold a session, besides those
+	// that are known by their names. BehindTLS are hosts, as in
+	// endpoint.Declared, of which something in front ends TLS. Services are
+	// credentials that are shared on purpose.
+	Pins           []Pin
+	Declared       []*endpoint.Declared
+	SessionCookies []string
+	BehindTLS      []string
+	Services       Services
 	// HidePrincipals replaces the names of accounts by keyed hashes.
 	HidePrincipals bool
 	// MaxFindings that are open at once (0: 100,000), WindowKeys of each window
@@ -184,7 +194,7 @@ const (
 func NewEngine(o Options) (*Engine, error) {
 	o = o.complete()
 	e := &Engine{
-		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{}),
+		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{Declared: o.declared()}),
 		issuers: issuer.NewLedger(issuer.Limits{}),
 		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		budget: window.NewBudget(uint64(o.WindowBytes)),

@@ -19,16 +19,30 @@ type Inspector struct {
 	hide    bool
 	asks    []func(*Inspection) bool
 	hosts   map[string]string
+	pins    *pins
+	pin     *Pin // of the exchange at hand
+	tlsEnds []string
 }
 
 // NewInspector makes an inspector of an engine's options.
 func NewInspector(o Options) *Inspector {
 	n := &Inspector{
-		finder:  credential.NewFinder(credential.Options{Key: o.Key}),
 		trusted: o.TrustedProxies,
 		hide:    o.HidePrincipals,
 		hosts:   make(map[string]string),
+		pins:    newPins(o.Pins),
+		tlsEnds: o.BehindTLS,
 	}
+	finding := credential.Options{Key: o.Key, SessionCookies: o.SessionCookies}
+	if n.pins != nil {
+		finding.Login = func(x *exchange.Exchange) *credential.LoginFields {
+			if n.pin = n.pins.of(x); n.pin != nil {
+				return n.pin.Login
+			}
+			return nil
+		}
+	}
+	n.finder = credential.NewFinder(finding)
 	for _, d := range sorted(o.Detectors) {
 		if d.Content != nil {
 			n.asks = append(n.asks, d.Content)
@@ -46,12 +60,13 @@ func sorted(list []Detector) []Detector {
 
 // Inspect finds out what an exchange shows by itself.
 func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
+	n.pin = nil
 	ins := &Inspection{Exchange: x, Found: n.finder.Find(x)}
 	f := &ins.Found
 	if n.hide {
 		n.hidePrincipals(f)
 	}
-	ins.Host = n.host(strings.TrimSuffix(strings.TrimSuffix(x.Host(), ":80"), ":443"))
+	ins.Host = n.host(hostOf(x))
 	ins.Path, ins.Query = x.PathQuery()
 	ins.Has = EveryExchange
 	if len(f.Request) > 0 {
@@ -109,7 +124,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if ins.Published = issuer.Find(x, ins.Path); ins.Published != nil {
 		ins.Has |= PublishesKeys
 	}
-	ins.BehindTLS = endsTLS(x.Request.Header)
+	ins.BehindTLS = endsTLS(x.Request.Header) || len(n.tlsEnds) > 0 && endpoint.HostMatches(n.tlsEnds, ins.Host)
 	if authorizes(ins.Query) {
 		ins.Has |= Authorizes
 	}
@@ -125,6 +140,9 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = endpoint.Examine(x, ins.Path, f)
+	if n.pin != nil {
+		n.pins.judge(n.pin, ins)
+	}
 	for i, ask := range n.asks {
 		if ask(ins) {
 			ins.content |= 1 << i
@@ -148,6 +166,11 @@ func (n *Inspector) host(name string) string {
 		n.hosts[own] = own
 	}
 	return own
+}
+
+// hostOf gives the request's host, without a default port.
+func hostOf(x *exchange.Exchange) string {
+	return strings.TrimSuffix(strings.TrimSuffix(x.Host(), ":80"), ":443")
 }
 
 // InspectHandshake does the same for a handshake. Its host is the server's name

@@ -34,6 +34,9 @@ func (p *program) configure() *cobra.Command {
 			for _, k := range config.Known() {
 				fmt.Fprintf(t, "%s\t%d\t%s\n", k.Name, s.Limit(k.Name, memory), k.Doc)
 			}
+			for i := range s.Pins {
+				fmt.Fprintf(t, "endpoint\t%s\n", config.DescribePin(&s.Pins[i]))
+			}
 			return t.Flush()
 		},
 	}

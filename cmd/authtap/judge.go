@@ -117,6 +117,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 func detection(s *config.Settings, live bool) (o detect.Options, err error) {
 	memory := budget(s, live)
 	o = detect.Options{
+		Pins: s.Pins, SessionCookies: s.SessionCookies, Services: s.ServiceCredentials.Services, BehindTLS: s.BehindTLS,
 		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
 		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
 		LedgerRows: s.Limit("ledger-rows", memory),

@@ -85,7 +85,7 @@ func (f *Finder) form(s string, cut bool) {
 		if strings.IndexByte(name, '%') >= 0 {
 			name = unpercent(name, true)
 		}
-		fd := fieldOf(name)
+		fd := f.fieldOf(name)
 		if len(name) > 5 && name[len(name)-1] == ']' {
 			f.attack(operatorField(name), NoSQLPayload)
 		}

@@ -116,7 +116,7 @@ func (f *Finder) cookies(s string) {
 }
 
 func (f *Finder) cookie(name, value string) {
-	fd := cookieField(name)
+	fd := f.cookieField(name)
 	if fd == noField && (len(value) < 32 || findJWT(value) < 0) {
 		return
 	}

@@ -20,6 +20,12 @@ type Options struct {
 	MaxCredentials int
 	// MaxDepth of JSON bodies is looked at: 8.
 	MaxDepth int
+	// SessionCookies are names of cookies that hold a session, in any case,
+	// besides those that are known.
+	SessionCookies []string
+	// Login gives the fields of a request that is a login whatever its fields
+	// are called, nil where it is none such.
+	Login func(x *exchange.Exchange) *LoginFields
 }
 
 func (o *Options) defaults() {
@@ -59,13 +65,16 @@ type Finder struct {
 	key     *keyed
 	cache   cache
 	stats   Stats
+	// sessions are Options.SessionCookies in lower case.
+	sessions map[string]bool
 
 	// The message at hand.
 	list     []Credential
 	spare    Credential // takes what is too much
 	response bool
 	login    loginFields
-	graphQL  bool // the request holds a GraphQL document
+	fields   *LoginFields // of a request that is pinned as a login
+	graphQL  bool         // the request holds a GraphQL document
 	echoes   []ID
 	exposed  []Credential
 	json     jsonPath
@@ -74,11 +83,18 @@ type Finder struct {
 // NewFinder makes a Finder.
 func NewFinder(o Options) *Finder {
 	o.defaults()
-	return &Finder{
+	f := &Finder{
 		options: o,
 		key:     newKeyed(o.Key),
 		cache:   newCache(o.CacheEntries, o.CacheBytes),
 	}
+	for _, name := range o.SessionCookies {
+		if f.sessions == nil {
+			f.sessions = make(map[string]bool)
+		}
+		f.sessions[strings.ToLower(name)] = true
+	}
+	return f
 }
 
 // Stats gives the counts so far.
@@ -94,6 +110,9 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 	f.stats.Exchanges++
 	if f.readable(&x.Request) {
 		f.begin(false)
+		if f.options.Login != nil {
+			f.fields = f.options.Login(x)
+		}
 		f.requestHeader(&x.Request)
 		f.target(x)
 		f.body(&x.Request)
@@ -110,6 +129,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 	}
 	if f.readable(&x.Response) {
 		f.begin(true)
+		f.fields = nil
 		f.responseHeader(&x.Response)
 		n := len(f.list)
 		f.body(&x.Response)

@@ -215,7 +215,7 @@ func mayExpose(rest string) bool {
 // jsonBody looks at a JSON body: at values whose key has a meaning and at those
 // that begin like a JWT. Elements of a list stand under the list's key.
 func (f *Finder) jsonBody(b []byte, cut bool) {
-	if f.promising(b) {
+	if f.fields != nil || f.promising(b) {
 		f.readJSON(text(b), cut)
 	}
 }
@@ -248,7 +248,7 @@ func (f *Finder) readJSON(s string, cut bool) {
 				f.attack(fieldOf(p.key[p.depth-1]), NoSQLPayload)
 			}
 			p.key[p.depth] = key
-			p.field[p.depth] = fieldOf(key)
+			p.field[p.depth] = f.fieldOf(key)
 		case jsonObject, jsonArray:
 			if over > 0 || p.depth >= f.options.MaxDepth {
 				over++

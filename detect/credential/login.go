@@ -145,6 +145,9 @@ func (f *Finder) loginOf(x *exchange.Exchange) *Login {
 func (f *Finder) fieldLogin(method, path string) *Login {
 	l := &f.login
 	body := method == "POST" || method == "PUT"
+	if f.fields != nil {
+		return f.pinnedLogin()
+	}
 	if l.newPassword || body && makesAccount(path) {
 		f.keepCode(path, false)
 		return nil
@@ -171,23 +174,8 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 	if s == nil {
 		return nil
 	}
-	var form string
-	switch s.place.Part {
-	case InQuery:
-		if s != &l.password {
-			return nil
-		}
-		form = "query"
-	case InForm:
-		form = "form"
-	case InJSON:
-		form = "json"
-	case InMultipart:
-		form = "multipart"
-	default:
-		return nil
-	}
-	if form != "query" && !body {
+	form := formOf(s.place)
+	if form == "" || form == "query" && s != &l.password || form != "query" && !body {
 		return nil
 	}
 	login := &Login{Form: form, Principal: strings.Clone(user), PrincipalID: f.key.principal(user), Password: s.id, Place: s.place, OneTime: codeIsSecret || s == &l.code}
@@ -196,6 +184,37 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 		login.Common = common(s.value)
 	}
 	return login
+}
+
+// pinnedLogin is one whose fields are known.
+func (f *Finder) pinnedLogin() *Login {
+	l := &f.login
+	s := &l.password
+	form := formOf(s.place)
+	if !s.set() || form == "" || l.user == "" && f.fields.User != "" {
+		return nil
+	}
+	login := &Login{
+		Form: form, Principal: strings.Clone(l.user), PrincipalID: f.key.principal(l.user), Password: s.id, Place: s.place,
+		OneTime: f.fields.OneTime, Common: common(s.value),
+	}
+	login.Which, login.Default = defaultPair(l.user, s.value)
+	return login
+}
+
+// formOf names what carries a login whose secret stands there.
+func formOf(p Place) string {
+	switch p.Part {
+	case InQuery:
+		return "query"
+	case InForm:
+		return "form"
+	case InJSON:
+		return "json"
+	case InMultipart:
+		return "multipart"
+	}
+	return ""
 }
 
 // keepCode reports the field named code, where it is one: told by oneTime, by

@@ -57,7 +57,7 @@ func (f *Finder) part(head, value string) {
 	if value == "" || len(value) > maxPartValue {
 		return
 	}
-	fd := fieldOf(name)
+	fd := f.fieldOf(name)
 	if fd == noField && !maybeJWT(value) {
 		return
 	}

@@ -159,7 +159,7 @@ func (f *Finder) query(p Place, s string) {
 		if strings.IndexByte(name, '%') >= 0 {
 			name = unpercent(name, true)
 		}
-		fd := fieldOf(name)
+		fd := f.fieldOf(name)
 		if fd == noField && !maybeJWT(value) && !vendorShaped(value) && (value[0] != '%' || len(value) < 20) {
 			continue
 		}

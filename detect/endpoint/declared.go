@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"net"
 	"slices"
 	"strings"
 
@@ -75,6 +74,27 @@ func (s *Scheme) fits(c *credential.Credential) bool {
 		return false
 	}
 	return slices.Contains(s.Kinds, c.Kind)
+}
+
+// Declarations are declared endpoints, to be found by what a request asks for.
+type Declarations struct{ groups []*declarations }
+
+// Declare makes them of a list.
+func Declare(list []*Declared) *Declarations { return &Declarations{declare(list)} }
+
+// Find gives the first that is of a request, nil where there is none.
+func (d *Declarations) Find(host, method, path string) *Declared {
+	for _, g := range d.groups {
+		if !g.forHost(host) {
+			continue
+		}
+		for _, e := range g.of(path) {
+			if e.Method == "" || e.Method == method {
+				return e
+			}
+		}
+	}
+	return nil
 }
 
 // declarations are those of the same hosts, by path.
@@ -196,8 +216,8 @@ func HostMatches(patterns []string, host string) bool {
 		return true
 	}
 	name := host
-	if n, _, err := net.SplitHostPort(host); err == nil {
-		name = n
+	if i := strings.LastIndexByte(host, ':'); i > 0 && strings.IndexByte(host[i:], ']') < 0 {
+		name = host[:i]
 	}
 	return slices.ContainsFunc(patterns, func(p string) bool {
 		switch {

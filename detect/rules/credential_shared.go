@@ -19,7 +19,7 @@ var _ = register(detect.Detector{
 
 A session belongs to one program of one person. When a second program far away has it too, it was copied: stolen from the browser, from a log, or passed on.
 
-A phone that changes from its network to another keeps its user agent and does not go back and forth with another program. Keys of services are meant to be used from several machines and are left out. A backend or a network of caches that sends the user's token on has an address and a program of its own: addresses behind trusted proxies are read from the header, others look like a second place, and so a hop that says whom it forwards for is no place of its own.
+A phone that changes from its network to another keeps its user agent and does not go back and forth with another program. Keys of services (those that look it, and service-credential of the configuration) are meant to be used from several machines and are left out. A backend or a network of caches that sends the user's token on has an address and a program of its own: addresses behind trusted proxies are read from the header, others look like a second place, and so a hop that says whom it forwards for is no place of its own.
 
 Ask the user whether both are his. Bind sessions to a key of the program (DPoP, client certificates), and end a session whose surroundings change.`,
 	Severity: detect.Medium, Confidence: detect.Tentative,
@@ -49,7 +49,7 @@ Ask the user whether both are his. Bind sessions to a key of the program (DPoP, 
 				u.last = sighting{here, agentOf(x), p.Now()}
 				continue
 			}
-			if c.JWT != nil && machine(c) || x.Request.Header.Has("X-Forwarded-For") || x.Request.Header.Has("Forwarded") || x.Request.Header.Has("Via") {
+			if p.Service(c) || c.JWT != nil && machine(c) || x.Request.Header.Has("X-Forwarded-For") || x.Request.Header.Has("Forwarded") || x.Request.Header.Has("Via") {
 				continue
 			}
 			now := sighting{network: here, agent: agentOf(x), at: p.Now()}

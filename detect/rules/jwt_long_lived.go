@@ -27,6 +27,7 @@ Let access tokens live for minutes and renew them with refresh tokens that chang
 	},
 	Token: func(p *detect.Pass, c *credential.Credential, issued bool) {
 		switch {
+		case p.Service(c):
 		case issued:
 			longLived(p, c, nil)
 		case p.Outcome() == endpoint.Success && c.Access() && !p.Suspicious():

@@ -58,7 +58,7 @@ Take the secret out, use PKCE for what runs on the user's machine, and replace t
 			case strings.Contains(agent, "CFNetwork/") && strings.Contains(agent, "Darwin/") || strings.HasPrefix(agent, "Dalvik/"):
 				report("app", credential.Word("an app on a phone sends it"))
 			}
-			if n := networks(p, c.ID); n > p.Options().Int("networks") && p.LoginOutcome() != endpoint.LoginFailure {
+			if n := networks(p, c.ID); n > p.Options().Int("networks") && !p.Service(c) && p.LoginOutcome() != endpoint.LoginFailure {
 				report("networks", credential.Word("it comes from many networks"))
 			}
 		}

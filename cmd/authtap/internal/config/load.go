@@ -39,7 +39,7 @@ func Load(from Sources) (Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Detectors = file.options
+	s.Detectors, s.Pins = file.options, file.pins
 
 	all.VisitAll(func(f *pflag.Flag) {
 		if err != nil {
@@ -124,6 +124,7 @@ func (s *Settings) check(detectors []detect.Detector) error {
 type contents struct {
 	values  map[string]value
 	options map[string]detect.Values
+	pins    []detect.Pin
 }
 
 type value struct {
@@ -157,6 +158,8 @@ func readFile(path string, detectors []detect.Detector, known func(string) bool)
 			switch {
 			case name == "detectors":
 				return c.detectors(node, detectors)
+			case name == "endpoints":
+				return c.endpoints(node)
 			case !known(name):
 				return fmt.Errorf("unknown setting %q", name)
 			}

@@ -75,6 +75,13 @@ type Settings struct {
 	// those that do not. Detectors holds what the file sets of their options.
 	Only, Disable []string
 	Detectors     map[string]detect.Values
+	// Pins are the endpoints that the file describes. SessionCookies are cookies
+	// that hold a session, ServiceCredentials those that many share on purpose,
+	// BehindTLS hosts of which something in front ends TLS.
+	Pins               []detect.Pin
+	SessionCookies     []string
+	ServiceCredentials ServiceCredentials
+	BehindTLS          Hosts
 
 	// InnerFilter says which conversations are looked at.
 	InnerFilter InnerFilter
@@ -158,6 +165,9 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.BoolVar(&s.NoVLANKey, "no-vlan-key", s.NoVLANKey, "take packets of different VLANs for one conversation where all else is the same")
 	}
 	if g&Judging != 0 {
+		fs.StringSliceVar(&s.SessionCookies, "session-cookie", s.SessionCookies, "cookie that holds a session, besides those that are known by their names; may be repeated")
+		fs.Var(&s.ServiceCredentials, "service-credential", "credential that many clients share on purpose: its id, a place such as header:x-api-key, or account:NAME; may be repeated")
+		fs.Var(&s.BehindTLS, "behind-tls", "host of which something in front of the sensor ends TLS, such as api.internal or *.svc.example; may be repeated")
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
 		fs.IntVar(&s.MaxFindings, "max-findings", s.MaxFindings, "findings held at a time")
 		fs.Var(&s.Listen, "listen", "answer /metrics (Prometheus), /healthz and /readyz at HOST:PORT; at a port alone, on this machine only")
@@ -404,3 +414,48 @@ func (p *Prefixes) String() string {
 
 // Type names the kind of value in the help text.
 func (p *Prefixes) Type() string { return "network" }
+
+// ServiceCredentials are the credentials that many share on purpose.
+type ServiceCredentials struct {
+	detect.Services
+	texts []string
+}
+
+// Set adds some, separated by commas.
+func (c *ServiceCredentials) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if err := c.Services.Set(part); err != nil {
+			return err
+		}
+		c.texts = append(c.texts, part)
+	}
+	return nil
+}
+
+// String gives what was set.
+func (c *ServiceCredentials) String() string { return strings.Join(c.texts, ",") }
+
+// Type names the kind of value in the help text.
+func (c *ServiceCredentials) Type() string { return "credential" }
+
+// Hosts is a list of names of hosts.
+type Hosts []string
+
+// Set adds some, separated by commas.
+func (h *Hosts) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.ToLower(strings.TrimSpace(part))
+		if part == "" || strings.ContainsAny(part, "/ ") || strings.Contains(strings.TrimPrefix(part, "*."), "*") && part != "*" {
+			return fmt.Errorf("%q is not a host such as api.example.com or *.example.com", part)
+		}
+		*h = append(*h, part)
+	}
+	return nil
+}
+
+// String gives them, separated by commas.
+func (h *Hosts) String() string { return strings.Join(*h, ",") }
+
+// Type names the kind of value in the help text.
+func (h *Hosts) Type() string { return "host" }
