@@ -3,6 +3,7 @@ package detect
 import (
 	"container/list"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"reflect"
@@ -26,6 +27,12 @@ type Options struct {
 	// by detector and option.
 	Detectors []Detector
 	Settings  map[string]Values
+	// Overrides change the options of detectors at places, by detector.
+	Overrides map[string][]Override
+	// Suppressions keep findings from Emit. Where Suppress is set, it takes
+	// them instead, with the first suppression that keeps each.
+	Suppressions []Suppression
+	Suppress     func(Finding, *Suppression)
 	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
 	// Pins are endpoints that the configuration describes, Declared those that
@@ -92,7 +99,9 @@ type Stats struct {
 	// Findings that were told, and Versions of them; Open and Held as of now: a held
 	// finding waits for a verdict.
 	Findings, Versions uint64
-	Open, Held         int
+	// Suppressed findings were not told, by suppression.
+	Suppressed []Suppressed
+	Open, Held int
 	// Evicted findings were closed early to stay within MaxFindings, Deferred
 	// work was not done because too much was under way.
 	Evicted, Deferred uint64
@@ -154,6 +163,9 @@ type running struct {
 	values Values
 	state  any
 	refs   []string
+	// overrides of values, and what those together make that were met.
+	overrides []Override
+	merged    map[uint64]Values
 	// content is the detector's bit of Inspection.content, 0 where it has no
 	// Content.
 	content uint64
@@ -228,6 +240,9 @@ func (e *Engine) arrange(before *Engine) error {
 		if err := r.configure(o.Settings[d.Name]); err != nil {
 			return err
 		}
+		if err := r.override(o.Overrides[d.Name]); err != nil {
+			return nil, err
+		}
 		if d.Content != nil {
 			if contents == 64 {
 				return fmt.Errorf("detector %s: more than 64 detectors ask for the content of messages", d.Name)
@@ -270,7 +285,8 @@ func (e *Engine) arrange(before *Engine) error {
 		}
 		return 1
 	})
-	for name := range o.Settings {
+	e.stats.Suppressed = make([]Suppressed, len(o.Suppressions))
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(o.Settings)), slices.Collect(maps.Keys(o.Overrides))) {
 		if !known[name] {
 			return fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)
 		}
@@ -280,6 +296,31 @@ func (e *Engine) arrange(before *Engine) error {
 
 // configure replaces options by settings of the same type.
 func (r *running) configure(settings Values) error {
+	if err := r.fits(settings); err != nil {
+		return err
+	}
+	maps.Copy(r.values, settings)
+	return nil
+}
+
+// override takes the detector's overrides.
+func (r *running) override(list []Override) error {
+	if len(list) > maxOverrides {
+		return fmt.Errorf("detector %s has %d overrides, more than %d", r.Name, len(list), maxOverrides)
+	}
+	for i := range list {
+		if err := r.fits(list[i].Values); err != nil {
+			return err
+		}
+	}
+	if len(list) > 0 {
+		r.overrides, r.merged = list, map[uint64]Values{}
+	}
+	return nil
+}
+
+// fits checks the names and types of settings.
+func (r *running) fits(settings Values) error {
 	for name, v := range settings {
 		have, ok := r.values[name]
 		if !ok {
@@ -288,7 +329,6 @@ func (r *running) configure(settings Values) error {
 		if fmt.Sprintf("%T", have) != fmt.Sprintf("%T", v) {
 			return fmt.Errorf("detector %s: option %s takes a %T, not %v", r.Name, name, have, v)
 		}
-		r.values[name] = v
 	}
 	return nil
 }
@@ -342,7 +382,7 @@ func (e *Engine) Exchange(ins *Inspection) {
 		if d.content&^ins.content != 0 {
 			continue
 		}
-		p.detector = d
+		p.look(d)
 		d.Exchange(p, x)
 	}
 	if login != nil {
@@ -374,7 +414,7 @@ func (e *Engine) handshake(ins *Inspection) {
 	e.suspect = false
 	for _, d := range e.running {
 		if d.Handshake != nil {
-			p.detector = d
+			p.look(d)
 			d.Handshake(p, ins.Handshake)
 		}
 	}
@@ -435,6 +475,7 @@ func (e *Engine) Close() {
 // Stats may be called between other calls.
 func (e *Engine) Stats() Stats {
 	s := e.stats
+	s.Suppressed = slices.Clone(s.Suppressed)
 	s.Endpoints, s.Issuers = e.endpoints.Stats(), e.issuers.Stats()
 	if e.ledgers != nil {
 		s.Displaced = e.ledgers.evicted()
@@ -466,10 +507,10 @@ func (e *Engine) observe(p *Pass, name, key string, ev window.Event) *window.Sum
 	s := w.set.Add(key, ev)
 	feeder := p.detector
 	for _, a := range w.askers {
-		p.detector = a.detector
+		p.look(a.detector)
 		a.crossed(p, key, s)
 	}
-	p.detector = feeder
+	p.look(feeder)
 	return s
 }
 
@@ -537,6 +578,9 @@ func (e *Engine) report(p *Pass, r Report) {
 	if judged && !r.ByLogin && !d.Genuine {
 		e.suspect = true
 	}
+	if p.off {
+		return
+	}
 	now := p.Now()
 	key := recordKey{d.Name, r.Key}
 	rec := e.open[key]
@@ -583,19 +627,29 @@ func (e *Engine) tell(r *record, before Verdict) {
 	if !r.due() {
 		return
 	}
-	if r.verdict != before || r.severity() != r.toldSeverity || r.told == 0 || r.count >= 2*r.told {
+	if r.verdict != before || r.severity() != r.toldSeverity || r.told == 0 || r.count >= 2*r.told || r.released() {
 		e.emit(r)
 	}
 }
 
 func (e *Engine) emit(r *record) {
-	if r.told == 0 {
+	f := r.finding(e.options.Sensor)
+	if s := e.suppressed(r, &f); s != nil {
+		r.suppressed, r.until, r.suppressedFor = true, s.Until, r.several
+		r.told, r.toldVersion, r.toldSeverity = r.count, r.version, r.severity()
+		if e.options.Suppress != nil {
+			e.options.Suppress(f, s)
+		}
+		return
+	}
+	if r.told == 0 || r.suppressed {
 		e.stats.Findings++
 	}
+	r.suppressed = false
 	r.told, r.toldVersion, r.toldSeverity = r.count, r.version, r.severity()
 	e.stats.Versions++
 	if e.options.Emit != nil {
-		e.options.Emit(r.finding(e.options.Sensor))
+		e.options.Emit(f)
 	}
 	e.occurred(r)
 }

@@ -146,7 +146,7 @@ func (e *Engine) tellMinutes() {
 // itself was.
 func (e *Engine) occurred(r *record) {
 	m := &r.minute
-	if e.options.Occurrence == nil || m.count == m.told || r.told == 0 {
+	if e.options.Occurrence == nil || m.count == m.told || r.told == 0 || r.suppressed {
 		return
 	}
 	m.told = m.count

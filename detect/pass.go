@@ -19,6 +19,8 @@ import (
 type Pass struct {
 	engine   *Engine
 	detector *running
+	values   Values // the detector's options here
+	off      bool   // its reports are dropped here
 	ins      *Inspection
 	endpoint *endpoint.Endpoint
 	template string
@@ -71,7 +73,13 @@ func (p *Pass) Endpoint() string { return p.ins.Exchange.Request.Method + " " + 
 func (p *Pass) Discriminates() bool { return p.endpoint.Discriminates(p.Now()) }
 
 // Options are the detector's options as in force for this exchange.
-func (p *Pass) Options() Values { return p.detector.values }
+func (p *Pass) Options() Values { return p.values }
+
+// look makes the pass that of a detector.
+func (p *Pass) look(d *running) {
+	p.detector = d
+	p.values, p.off = d.at(p)
+}
 
 // State is what the detector's State function made for this engine.
 func (p *Pass) State() any { return p.detector.state }

@@ -28,6 +28,11 @@ type record struct {
 	toldVersion  uint64
 	toldSeverity Severity
 	minute       minute
+	// suppressed says that its last version was kept from being told, expired
+	// that it would have been by a suppression that is no longer in force.
+	suppressed, expired bool
+	until               capture.Time // of the suppression
+	suppressedFor       several      // what it was then
 
 	title      string
 	base       Severity

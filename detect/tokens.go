@@ -181,7 +181,8 @@ func (e *Engine) showToken(p *Pass, c *credential.Credential, issued bool) {
 	seen, again := e.tokens.at(what, now)
 	for i, d := range e.onTokens {
 		if bit := uint64(1) << i; !again || i >= 64 || d.Attempt && seen.reported&bit != 0 {
-			p.detector, p.showing = d, showing{seen, what, bit}
+			p.look(d)
+			p.showing = showing{seen, what, bit}
 			d.Token(p, c, issued)
 			e.tokens.suspect = e.suspect
 		}
