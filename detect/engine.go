@@ -30,9 +30,11 @@ type Options struct {
 	// Overrides change the options of detectors at places, by detector.
 	Overrides map[string][]Override
 	// Suppressions keep findings from Emit. Where Suppress is set, it takes
-	// them instead, with the first suppression that keeps each.
+	// them instead, with the first suppression that keeps each. Expire is told,
+	// once of each, that a suppression would keep a finding had it not expired.
 	Suppressions []Suppression
 	Suppress     func(Finding, *Suppression)
+	Expire       func(*Suppression)
 	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
 	// Pins are endpoints that the configuration describes, Declared those that
@@ -99,9 +101,10 @@ type Stats struct {
 	// Findings that were told, and Versions of them; Open and Held as of now: a held
 	// finding waits for a verdict.
 	Findings, Versions uint64
-	// Suppressed findings were not told, by suppression.
-	Suppressed []Suppressed
-	Open, Held int
+	// Suppressed findings were not told; Expired would not have been, had a
+	// suppression not expired.
+	Suppressed, Expired uint64
+	Open, Held          int
 	// Evicted findings were closed early to stay within MaxFindings, Deferred
 	// work was not done because too much was under way.
 	Evicted, Deferred uint64
@@ -156,6 +159,8 @@ type Engine struct {
 	// suspect is set while an exchange's credential is under suspicion.
 	suspect bool
 	stats   Stats
+	// suppressions count by suppression.
+	suppressions []Suppressed
 }
 
 type running struct {
@@ -241,7 +246,7 @@ func (e *Engine) arrange(before *Engine) error {
 			return err
 		}
 		if err := r.override(o.Overrides[d.Name]); err != nil {
-			return nil, err
+			return err
 		}
 		if d.Content != nil {
 			if contents == 64 {
@@ -285,7 +290,7 @@ func (e *Engine) arrange(before *Engine) error {
 		}
 		return 1
 	})
-	e.stats.Suppressed = make([]Suppressed, len(o.Suppressions))
+	e.suppressions = make([]Suppressed, len(o.Suppressions))
 	for _, name := range slices.Concat(slices.Collect(maps.Keys(o.Settings)), slices.Collect(maps.Keys(o.Overrides))) {
 		if !known[name] {
 			return fmt.Errorf("settings for detector %q: there is none of that name, or it is off", name)
@@ -475,7 +480,6 @@ func (e *Engine) Close() {
 // Stats may be called between other calls.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Suppressed = slices.Clone(s.Suppressed)
 	s.Endpoints, s.Issuers = e.endpoints.Stats(), e.issuers.Stats()
 	if e.ledgers != nil {
 		s.Displaced = e.ledgers.evicted()

@@ -51,6 +51,6 @@ type Inspection struct {
 func (ins *Inspection) Subject() expression.Subject {
 	return expression.Subject{
 		Exchange: ins.Exchange, Found: &ins.Found, Host: ins.Host, Path: ins.Path, Query: ins.Query,
-		Client: ins.Client, Principal: ins.Principal,
+		Operation: ins.Operation, Client: ins.Client, Principal: ins.Principal,
 	}
 }

@@ -22,13 +22,14 @@ func (e *Engine) Reconfigure(o Options) error {
 	}
 	release(e.windows, next.windows)
 	for _, r := range e.open {
+		r.suppressedFor = ^r.several // its suppression is looked for again
 		if now := next.find(r.detector.Name); now != nil {
 			r.detector = now
 		}
 	}
 	for i := range next.jobs {
 		if now := next.find(next.jobs[i].pass.detector.Name); now != nil {
-			next.jobs[i].pass.detector = now
+			next.jobs[i].pass.look(now)
 		}
 	}
 	*e = next

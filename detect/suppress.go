@@ -2,6 +2,7 @@ package detect
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/authtap/authtap/capture"
 )
@@ -38,6 +39,10 @@ func (s *Suppression) matches(f *Finding) bool {
 	return s.Place.Matches(f.Host, f.Method, f.Path)
 }
 
+// Suppressions counts what became of each suppression since it was put in
+// force.
+func (e *Engine) Suppressions() []Suppressed { return slices.Clone(e.suppressions) }
+
 // released reports whether what kept a finding from being told may do so no
 // longer.
 func (r *record) released() bool {
@@ -52,16 +57,21 @@ func (e *Engine) suppressed(r *record, f *Finding) *Suppression {
 		if !s.matches(f) {
 			continue
 		}
-		count := &e.stats.Suppressed[i]
+		count := &e.suppressions[i]
 		if s.Until != 0 && r.last >= s.Until {
 			if !r.expired {
 				r.expired = true
 				count.Expired++
+				e.stats.Expired++
+				if count.Expired == 1 && e.options.Expire != nil {
+					e.options.Expire(s)
+				}
 			}
 			continue
 		}
 		if !r.suppressed {
 			count.Kept++
+			e.stats.Suppressed++
 		}
 		return s
 	}

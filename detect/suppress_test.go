@@ -63,7 +63,7 @@ func TestSuppressed(t *testing.T) {
 			t.Errorf("%s: %d told, %d kept, %d occurrences", test.name, len(b.told), len(kept), occurred)
 		}
 		expired := test.s.Until == start
-		if got := stats.Suppressed[1]; got.Kept == 1 == test.told || (got.Expired == 1) != expired || stats.Findings == 1 != test.told {
+		if got := b.e.Suppressions()[1]; got.Kept == 1 == test.told || (got.Expired == 1) != expired || stats.Findings == 1 != test.told {
 			t.Errorf("%s: %+v, %d findings", test.name, got, stats.Findings)
 		}
 	}
@@ -91,7 +91,7 @@ func TestSuppressionEnds(t *testing.T) {
 			t.Fatalf("exchange %d: %d told", i, len(b.told))
 		}
 	}
-	if s := b.e.Stats().Suppressed[0]; s != (Suppressed{Kept: 1, Expired: 1}) {
+	if s := b.e.Suppressions()[0]; s != (Suppressed{Kept: 1, Expired: 1}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -143,4 +143,28 @@ func join(list []string) string {
 		s += x
 	}
 	return s
+}
+
+// A suppression that a reload brings or takes away is heeded at the next event.
+func TestReconfigureSuppressions(t *testing.T) {
+	b := newBench(t, Options{}, seen)
+	with := b.e.options
+	with.Suppressions = []Suppression{{Detector: "seen"}}
+	if err := b.e.Reconfigure(with); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		b.exchange("192.0.2.9", "GET", "/a", 200)
+	}
+	if len(b.told) > 0 {
+		t.Fatal("told")
+	}
+	with.Suppressions = nil
+	if err := b.e.Reconfigure(with); err != nil {
+		t.Fatal(err)
+	}
+	b.exchange("192.0.2.9", "GET", "/a", 200)
+	if s := b.e.Stats(); len(b.told) != 1 || s.Suppressed != 1 || s.Findings != 1 {
+		t.Errorf("%d told, %+v", len(b.told), s)
+	}
 }

@@ -20,6 +20,7 @@ var (
 		"method":    func(s *expression.Subject) string { return s.Exchange.Request.Method },
 		"host":      func(s *expression.Subject) string { return s.Host },
 		"path":      func(s *expression.Subject) string { return s.Path },
+		"operation": func(s *expression.Subject) string { return s.Operation },
 		"principal": func(s *expression.Subject) string { return s.Principal },
 		"login.form": func(s *expression.Subject) string {
 			if s.Found.Login == nil {

@@ -18,6 +18,7 @@ type Subject struct {
 	Found    *credential.Found
 	// Host, Path and Query of the request; no credential stands in Path.
 	Host, Path, Query string
+	Operation         string
 	Client            netip.Addr
 	Principal         string
 }
@@ -29,6 +30,7 @@ type Exchange struct {
 	Host      string `expr:"host" doc:"of the request, in lower case, without a default port"`
 	Path      string `expr:"path" doc:"of the request, as sent; credentials in it are masked"`
 	Query     string `expr:"query" doc:"of the request, as sent, without the question mark; credentials in it are masked"`
+	Operation string `expr:"operation" doc:"what the request asks of the path where many things are asked of the same one: of GraphQL, JSON-RPC, SOAP; empty of others"`
 	Status    int    `expr:"status" doc:"of the response; 0 where there is none that is provably the request's"`
 	Protocol  string `expr:"protocol" doc:"http/1.0, http/1.1, h2"`
 	Decrypted bool   `expr:"decrypted" doc:"the exchange was in TLS, and was decrypted"`
@@ -142,6 +144,7 @@ func (e *Exchange) Set(s *Subject, uses Uses) {
 	x := s.Exchange
 	e.subject = *s
 	e.Method, e.Host, e.Path = x.Request.Method, s.Host, s.Path
+	e.Operation = s.Operation
 	e.Query = ""
 	if uses&Query != 0 {
 		e.Query = credential.MaskText(s.Found, s.Query)
