@@ -16,7 +16,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "credential_stuffing",
 	Title: "A list of stolen accounts is tried",
-	Doc: `Within ten minutes one client tries fifteen different pairs of account and password or more, nearly each of another account (90 percent) and at least half with another password, and 80 percent of its attempts fail. Or many clients do so together: more than fifty failures on the host, five times what it has usually, of the same form, from ten clients or more of which half were not seen logging in before. Its events are the failures and the successes that belong to them.
+	Doc: `Within ten minutes one client tries fifteen different pairs of account and password or more, nearly each of another account (90 percent) and at least half with another password, and 80 percent of its attempts fail. Or many clients do so together: more than fifty failures on the host, five times what it has usually and 60 percent of its attempts, of the same form, from ten clients or more of which half were not seen logging in before. Its events are the failures and the successes that belong to them.
 
 People use one password in many places, so lists that were stolen elsewhere open a percent or so of the accounts here. Each account is tried once with the right password of somewhere else, which no limit for each account sees.
 
@@ -32,6 +32,7 @@ Check passwords against lists of leaked ones, ask for a second factor from unkno
 		{Name: "password_percent", Default: 50, Doc: "different passwords for each hundred pairs"},
 		{Name: "failure_percent", Default: 80, Doc: "share of one client's attempts that fail"},
 		{Name: "host_failures", Default: 50, Doc: "failures on the host that must be exceeded, from many clients"},
+		{Name: "host_failure_percent", Default: 60, Doc: "share of the host's attempts that fail: of honest people's most succeed in the end"},
 		{Name: "baseline_factor", Default: 5, Doc: "times the host's usual failures"},
 		{Name: "clients", Default: 10, Doc: "clients that make many"},
 		{Name: "new_percent", Default: 50, Doc: "share of those clients that are new to the host"},
@@ -94,6 +95,7 @@ func stuffingDistributed(p *detect.Pass, _ string, s *window.Summary) {
 	o, d := p.Options(), s.Distinct()
 	met := a.failures > o.Int("host_failures") &&
 		float64(a.failures) > float64(o.Int("baseline_factor"))*s.Baseline &&
+		s.Count.FailureRatio()*100 >= float64(o.Int("host_failure_percent")) &&
 		d[client] >= o.Int("clients") && d[newcomer]*100 >= d[client]*o.Int("new_percent") &&
 		stuffed(p, &a) &&
 		(a.users*10 > d[client]*12 || !agents.brokenRelease(p.Now()))
