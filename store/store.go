@@ -89,14 +89,50 @@ type Sink interface {
 	Close() error
 }
 
-// Reader answers questions about the findings that are kept.
+// Reader answers questions about what is kept. Its methods may be called from
+// any goroutine.
 type Reader interface {
 	// Findings gives the findings that the filter lets through, each in its
 	// highest version, the latest first_seen first, then by ID. After an error
-	// the sequence ends. It may be called from any goroutine.
+	// the sequence ends.
 	Findings(ctx context.Context, f Filter) iter.Seq2[detect.Finding, error]
+	// Ask answers a question whose Check is nil.
+	Ask(ctx context.Context, q Question) (*Answer, error)
+	// Newest gives a time near that of the newest row of a subject, 0 where
+	// there is none, and Earlier whether there are rows that were last seen
+	// before q.Since but would answer the question.
+	Newest(ctx context.Context, s Subject) (capture.Time, error)
+	Earlier(ctx context.Context, q Question) (bool, error)
+	// Heartbeats gives the last one of each sensor, by its name.
+	Heartbeats(ctx context.Context) ([]Heartbeat, error)
+	// Inventory says what the store is and how many rows it has.
+	Inventory(ctx context.Context) (*Inventory, error)
+	// Query runs a statement of SQL that only reads. What would write, or reach
+	// beyond the store, is refused: ErrReadOnly.
+	Query(ctx context.Context, statement string) (*Answer, error)
 	// Close releases the reader.
 	Close() error
+}
+
+// ErrReadOnly is what the error of Query wraps where the statement is not one
+// that only reads.
+var ErrReadOnly = errors.New("only statements that read are run")
+
+// Inventory is what a store has.
+type Inventory struct {
+	// Kind is "sqlite" or "clickhouse", and Version its own; Schema the number
+	// of the last step of authtap's tables.
+	Kind, Version string
+	Schema        int
+	// Tables by name. Rows that replace each other and are not merged yet are
+	// counted each.
+	Tables []TableSize
+}
+
+// TableSize is the number of a table's rows.
+type TableSize struct {
+	Name string
+	Rows int64
 }
 
 // Store is both: what sqlite.Open and clickhouse.Open give.

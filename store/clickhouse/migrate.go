@@ -83,6 +83,14 @@ func (f form) distributed(table, key string) string {
 		table, f.on(), f.local(table), literal(f.cluster), literal(f.local(table)), key)
 }
 
+// tables gives what a table is made of.
+func (f form) tables(table string) []string {
+	if f.cluster == "" {
+		return []string{table}
+	}
+	return []string{f.local(table), table}
+}
+
 // step is one file of the schema.
 type step struct {
 	number     uint32
@@ -105,7 +113,7 @@ func (f form) steps() ([]step, error) {
 		}
 		t, err := template.New(file.Name()).Funcs(template.FuncMap{
 			"local": f.local, "on": f.on, "engine": f.engine, "window": f.window, "distributed": f.distributed,
-			"spans": func() []span { return spans },
+			"spans": func() []span { return spans }, "tables": f.tables,
 		}).ParseFS(migrations, "migrations/"+file.Name())
 		if err != nil {
 			return nil, err

@@ -110,8 +110,12 @@ func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.F
 			yield(detect.Finding{}, err)
 			return
 		}
-		where, args := conditions(f)
-		query := "SELECT " + columns + " FROM findings_latest" + where + " ORDER BY first_seen DESC, id"
+		all, args := conditions(f)
+		query := "SELECT " + columns + " FROM findings_latest"
+		if len(all) > 0 {
+			query += " WHERE " + strings.Join(all, " AND ")
+		}
+		query += " ORDER BY first_seen DESC, id"
 		if f.Limit > 0 {
 			query += " LIMIT ?"
 			args = append(args, f.Limit)
@@ -138,9 +142,12 @@ func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.F
 	}
 }
 
-// conditions gives the WHERE clause of a filter and what stands for its marks.
-func conditions(f store.Filter) (where string, args []any) {
-	var all []string
+// timestamp gives a time that was read.
+func timestamp(t time.Time) detect.Timestamp { return detect.Timestamp(capture.TimeOf(t)) }
+
+// conditions gives a filter's conditions on findings and what stands for their
+// marks.
+func conditions(f store.Filter) (all []string, args []any) {
 	add := func(condition string, value any) {
 		all = append(all, condition)
 		args = append(args, value)
@@ -168,10 +175,7 @@ func conditions(f store.Filter) (where string, args []any) {
 	if f.Client.IsValid() {
 		add("client_ip = toIPv6(?)", f.Client.Unmap().String())
 	}
-	if len(all) == 0 {
-		return "", nil
-	}
-	return " WHERE " + strings.Join(all, " AND "), args
+	return all, args
 }
 
 // scan reads a row in the order of columns.

@@ -107,8 +107,12 @@ func address(a *detect.Address) (ip sql.NullString, port uint16) {
 // Findings answers a question; see store.Reader.
 func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.Finding, error] {
 	return func(yield func(detect.Finding, error) bool) {
-		where, args := conditions(f)
-		query := "SELECT " + strings.Join(columns, ", ") + " FROM findings" + where + " ORDER BY first_seen DESC, id"
+		all, args := conditions(f)
+		query := "SELECT " + strings.Join(columns, ", ") + " FROM findings"
+		if len(all) > 0 {
+			query += " WHERE " + strings.Join(all, " AND ")
+		}
+		query += " ORDER BY first_seen DESC, id"
 		if f.Limit > 0 {
 			query += " LIMIT ?"
 			args = append(args, f.Limit)
@@ -135,9 +139,9 @@ func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.F
 	}
 }
 
-// conditions gives the WHERE clause of a filter and what stands for its marks.
-func conditions(f store.Filter) (where string, args []any) {
-	var all []string
+// conditions gives a filter's conditions on findings and what stands for their
+// marks.
+func conditions(f store.Filter) (all []string, args []any) {
 	add := func(condition string, values ...any) {
 		all = append(all, condition)
 		args = append(args, values...)
@@ -169,10 +173,7 @@ func conditions(f store.Filter) (where string, args []any) {
 	if f.Client.IsValid() {
 		add("client_ip = ?", f.Client.Unmap().String())
 	}
-	if len(all) == 0 {
-		return "", nil
-	}
-	return " WHERE " + strings.Join(all, " AND "), args
+	return all, args
 }
 
 // scan reads a row in the order of columns.

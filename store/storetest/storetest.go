@@ -41,6 +41,11 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a reader may stop early", stopEarly},
 		{"reading while writing", concurrent},
 		{"as the model", asModel},
+		{"questions", questions},
+		{"rows of ledgers merge", merging},
+		{"ranges", ranges},
+		{"sensors", sensors},
+		{"statements only read", reading},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t)

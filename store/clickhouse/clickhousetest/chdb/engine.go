@@ -67,6 +67,11 @@ func (e *Engine) Query(database string, settings []Setting, sql, format string) 
 		return nil, err
 	}
 	for _, s := range settings {
+		if s.Name == "readonly" && s.Value != "0" {
+			// Set for the session, it could not be taken back.
+			sql += "\nSETTINGS readonly = " + s.Value
+			continue
+		}
 		if _, err := e.run("SET "+Identifier(s.Name)+" = "+Literal(s.Value), ""); err != nil {
 			if s.Optional {
 				continue

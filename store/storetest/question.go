@@ -1,0 +1,270 @@
+package storetest
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/endpoint"
+	"github.com/authtap/authtap/store"
+)
+
+var update = flag.Bool("storetest.update", false, "write what a store answers to storetest/answers.txt")
+
+// Block gives rows of all tables from first on.
+func Block(first, n int) *store.Block {
+	b := &store.Block{}
+	for i := first; i < first+n; i++ {
+		b.Findings = append(b.Findings, Finding(i))
+		b.AuthEvents = append(b.AuthEvents, AuthEvent(i))
+		b.Occurrences = append(b.Occurrences, Occurrence(i))
+		b.Heartbeats = append(b.Heartbeats, Heartbeat(i))
+		b.Endpoints = append(b.Endpoints, Endpoint(i))
+		b.Credentials = append(b.Credentials, Use(i))
+		b.Issuers = append(b.Issuers, IssuerKey(i))
+	}
+	return b
+}
+
+func put(t *testing.T, s store.Store, b *store.Block) {
+	t.Helper()
+	if err := s.Write(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask gives an answer as text: the columns' names and the rows.
+func ask(t *testing.T, s store.Store, q store.Question) []string {
+	t.Helper()
+	a, err := s.Ask(context.Background(), q)
+	if err != nil {
+		t.Fatalf("%+v: %v", q, err)
+	}
+	all := []string{fmt.Sprint(a.Columns)}
+	for _, row := range a.Rows {
+		for i, v := range row {
+			switch v.(type) {
+			case nil, string, int64, float64, bool, []string:
+			default:
+				t.Errorf("%+v: %s is a %T", q, a.Columns[i], v)
+			}
+		}
+		all = append(all, strings.TrimSuffix(fmt.Sprintln(row...), "\n"))
+	}
+	return all
+}
+
+// questions whose answers are the same on all stores: this is what they are.
+// Rows of ledgers come again, in parts and out of order.
+func questions(t *testing.T, s store.Store) {
+	put(t, s, Block(0, 50))
+	put(t, s, Block(30, 70))
+	put(t, s, Block(0, 100))
+	var got strings.Builder
+	for _, q := range answered {
+		fmt.Fprintf(&got, "# %s", q.Of)
+		if q.By != nil {
+			fmt.Fprintf(&got, " by %s", strings.Join(q.By, ", "))
+		}
+		fmt.Fprintf(&got, " %+v\n%s\n\n", q.Filter, strings.Join(ask(t, s, q), "\n"))
+	}
+	if d := gocmp.Diff(strings.Split(answers, "\n"), strings.Split(got.String(), "\n")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+		if *update {
+			if err := os.WriteFile("../storetest/answers.txt", []byte(got.String()), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for subject := range everything {
+		for _, by := range store.ShapeOf(subject).Dimensions {
+			ask(t, s, store.Question{Of: subject, By: []string{by}})
+		}
+		if got := ask(t, s, store.Question{Of: subject, By: []string{}}); len(got) != 2 {
+			t.Errorf("%s in all: %q", subject, got)
+		}
+		all := ask(t, s, store.Question{Of: subject})
+		if got := ask(t, s, store.Question{Of: subject, Filter: store.Filter{Limit: 2}}); gocmp.Diff(all[:min(3, len(all))], got) != "" {
+			t.Errorf("the first two %s: %q of %q", subject, got, all)
+		}
+		if got := ask(t, s, store.Question{Of: subject, Filter: store.Filter{Sensor: "nobody"}}); len(got) != 1 {
+			t.Errorf("%s of nobody: %q", subject, got)
+		}
+	}
+	for _, q := range []store.Question{
+		{Of: "x"}, {Of: store.OfIssuers, By: []string{"client"}}, {Of: store.OfEndpoints, By: []string{"host", "host"}},
+		{Of: store.OfEndpoints, Filter: store.Filter{Principal: "bob"}}, {Of: store.OfLogins, Filter: store.Filter{Detector: "x"}},
+	} {
+		if _, err := s.Ask(context.Background(), q); err == nil {
+			t.Errorf("%+v has an answer", q)
+		}
+	}
+}
+
+var everything = map[store.Subject]bool{
+	store.OfFindings: true, store.OfLogins: true, store.OfLoginEndpoints: true, store.OfEndpoints: true, store.OfCredentials: true, store.OfIssuers: true,
+}
+
+// merging writes states of one row in any order: of each number the largest
+// stays, of lists all.
+func merging(t *testing.T, s store.Store) {
+	e := Endpoint(1)
+	e.Answers = [4][3]uint64{endpoint.Good: {endpoint.Success: 5}, endpoint.None: {endpoint.Success: 1}}
+	more := e
+	more.Answers[endpoint.Good][endpoint.Success], more.Kinds, more.Last = 19, []string{"jwt", "session"}, e.Last+5e6
+	less := e
+	less.Answers[endpoint.Good][endpoint.Success], less.Kinds = 2, nil // of an earlier time
+	other := more
+	other.Sensor, other.Begin, other.Last = "sensor-7", e.Begin-5e9, e.Last
+	u := Use(1)
+	grown := u
+	grown.Clients, grown.Answers[endpoint.Success], grown.Hosts = append(append(grown.Clients[:0:0], grown.Clients...), Use(2).Clients[0]), 99, []string{"b.example", "a.example"}
+	for _, b := range []*store.Block{
+		{Rows: store.Rows{Endpoints: []detect.Endpoint{e}, Credentials: []detect.Use{u}}},
+		{Rows: store.Rows{Endpoints: []detect.Endpoint{more, less}, Credentials: []detect.Use{grown, u}}},
+		{Rows: store.Rows{Endpoints: []detect.Endpoint{less, other}, Credentials: []detect.Use{u}}},
+		{Rows: store.Rows{Endpoints: []detect.Endpoint{other}}},
+	} {
+		put(t, s, b)
+	}
+	got := ask(t, s, store.Question{Of: store.OfEndpoints})
+	want := []string{
+		"[host method path operation coverage kinds success refused unclear with_credential without_credential logins discriminates first_seen last_seen]",
+		"host-1.example POST /orders/{id}/1  consistent [basic jwt session] 40 0 0 38 2 0 false " + other.Begin.String() + " " + more.Last.String(),
+	}
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	got = ask(t, s, store.Question{Of: store.OfCredentials})
+	want = []string{
+		"[kind credential mask place principal nature age clients hosts success refused unclear expires first_seen last_seen]",
+		"api_key " + u.ID.String() + " eyJh…(101) header:authorization user-1 static 1 3 [a.example b.example host-1.example] 99 1 1 <nil> " + u.Begin.String() + " " + u.Last.String(),
+	}
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// ranges of time hide rows, and it can be known that they do.
+func ranges(t *testing.T, s store.Store) {
+	for subject := range everything {
+		if at, err := s.Newest(context.Background(), subject); err != nil || at != 0 {
+			t.Errorf("%s: the newest of nothing is of %v, %v", subject, at, err)
+		}
+	}
+	put(t, s, Block(0, 100))
+	for subject := range everything {
+		newest, err := s.Newest(context.Background(), subject)
+		if err != nil || newest < Start || newest > Start.Add(6*24*time.Hour) {
+			t.Errorf("%s: the newest is of %v, %v", subject, newest, err)
+		}
+		for _, c := range []struct {
+			since   capture.Time
+			earlier bool
+		}{{0, false}, {Start.Add(-time.Hour), false}, {newest.Add(24 * time.Hour), true}} {
+			got, err := s.Earlier(context.Background(), store.Question{Of: subject, Filter: store.Filter{Since: c.since}})
+			if err != nil || got != c.earlier {
+				t.Errorf("%s: earlier than %v: %v, %v", subject, c.since, got, err)
+			}
+		}
+		if got, err := s.Earlier(context.Background(), store.Question{Of: subject, Filter: store.Filter{Since: newest.Add(24 * time.Hour), Sensor: "nobody"}}); err != nil || got {
+			t.Errorf("%s of nobody: %v, %v", subject, got, err)
+		}
+		if n := len(ask(t, s, store.Question{Of: subject, Filter: store.Filter{Since: newest.Add(24 * time.Hour)}})); n != 1 {
+			t.Errorf("%s: %d rows after the newest", subject, n-1)
+		}
+		if n := len(ask(t, s, store.Question{Of: subject, Filter: store.Filter{Until: Start.Add(-time.Hour)}})); n != 1 {
+			t.Errorf("%s: %d rows before the oldest", subject, n-1)
+		}
+	}
+}
+
+func sensors(t *testing.T, s store.Store) {
+	put(t, s, Block(0, 20))
+	other := Heartbeat(3)
+	other.Sensor, other.Key = "other", "ffff"
+	put(t, s, &store.Block{Rows: store.Rows{Heartbeats: []store.Heartbeat{other, Heartbeat(4)}}})
+	got, err := s.Heartbeats(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := gocmp.Diff([]store.Heartbeat{Heartbeat(19), other}, got); d != "" {
+		t.Error(d)
+	}
+	i, err := s.Inventory(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i.Kind == "" || i.Version == "" || i.Schema < 3 || len(i.Tables) != 7 || i.Tables[0] != (store.TableSize{Name: "auth_events", Rows: 20}) {
+		t.Errorf("%+v", i)
+	}
+}
+
+// reading SQL reads, and nothing else.
+func reading(t *testing.T, s store.Store) {
+	put(t, s, Block(0, 10))
+	a, err := s.Query(context.Background(), "SELECT host AS h, count(*) AS n FROM findings GROUP BY host ORDER BY host -- a comment; DROP TABLE findings")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &store.Answer{Columns: []string{"h", "n"}, Rows: [][]any{{"host-0.example", int64(3)}, {"host-1.example", int64(3)}, {"host-2.example", int64(2)}, {"host-3.example", int64(2)}}}
+	if d := gocmp.Diff(want, a); d != "" {
+		t.Error(d)
+	}
+	for _, q := range []string{
+		"", ";", "-- nothing", "DROP TABLE findings", "DELETE FROM findings", "INSERT INTO findings SELECT * FROM findings", "UPDATE findings SET host = 'x'",
+		"/* SELECT */ TRUNCATE TABLE findings", "SELECT 1; DROP TABLE findings", "CREATE TABLE x (y INT)", "ALTER TABLE findings DELETE WHERE 1", "ATTACH 'x.db' AS x",
+		"PRAGMA user_version = 9", "VACUUM INTO 'x.db'", "SYSTEM SHUTDOWN", "SET readonly = 0", "SELECT 1 INTO OUTFILE 'x'", "USE system", "GRANT ALL ON *.* TO x",
+	} {
+		if _, err := s.Query(context.Background(), q); !errors.Is(err, store.ErrReadOnly) {
+			t.Errorf("%q: %v", q, err)
+		}
+	}
+	if _, err := s.Query(context.Background(), "SELECT nothing FROM nowhere"); err == nil || errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("a mistake: %v", err)
+	}
+	if got := read(t, s, store.Filter{}); len(got) != 10 {
+		t.Errorf("%d findings are left", len(got))
+	}
+}
+
+// answered are questions whose answers, of Block(0, 100), stand in answers.txt.
+var answered = []store.Question{
+	{Of: store.OfFindings},
+	{Of: store.OfFindings, By: []string{"severity", "verdict"}, Filter: store.Filter{Severity: detect.High}},
+	{Of: store.OfFindings, By: []string{"client"}, Filter: store.Filter{Limit: 4}},
+	{Of: store.OfFindings, By: []string{"day", "host"}, Filter: store.Filter{Host: "host-1.example"}},
+	{Of: store.OfFindings, By: []string{"principal"}, Filter: store.Filter{Since: Start.Add(time.Hour)}},
+	{Of: store.OfLogins},
+	{Of: store.OfLogins, By: []string{"outcome", "kind"}},
+	{Of: store.OfLogins, By: []string{"hour"}, Filter: store.Filter{Since: Start.Add(10 * time.Second), Until: Start.Add(20 * time.Second)}},
+	{Of: store.OfLogins, By: []string{"client"}, Filter: store.Filter{Limit: 3}},
+	{Of: store.OfLogins, By: []string{"principal"}, Filter: store.Filter{Limit: 3, Host: "host-2.example"}},
+	{Of: store.OfLogins, Filter: store.Filter{Principal: "user-7"}},
+	{Of: store.OfLogins, Filter: store.Filter{Until: Start}},
+	{Of: store.OfLoginEndpoints},
+	{Of: store.OfEndpoints},
+	{Of: store.OfEndpoints, Filter: store.Filter{Since: Start.Add(72 * time.Hour), Host: "host-1.example"}},
+	{Of: store.OfEndpoints, By: []string{"host"}},
+	{Of: store.OfEndpoints, By: []string{"day"}, Filter: store.Filter{Until: Start.Add(48 * time.Hour)}},
+	{Of: store.OfCredentials},
+	{Of: store.OfCredentials, By: []string{"kind"}, Filter: store.Filter{Client: netip.MustParseAddr("192.0.2.3")}},
+	{Of: store.OfCredentials, Filter: store.Filter{Principal: "user-5"}},
+	{Of: store.OfCredentials, By: []string{"day"}, Filter: store.Filter{Host: "host-3.example", Sensor: "sensor-1"}},
+	{Of: store.OfIssuers},
+	{Of: store.OfIssuers, By: []string{"issuer"}},
+}
+
+//go:embed answers.txt
+var answers string
