@@ -23,6 +23,16 @@ func (p *Pass) Anonymous() bool {
 	return !vouchedFor(x.Request.Header)
 }
 
+// OtherCookies reports whether the request has cookies of which nothing is
+// known: one of them may be a credential.
+func (p *Pass) OtherCookies() bool { return p.ins.OtherCookies }
+
+// Sound reports whether nothing of the exchange is missing, and the answer is
+// the server's to this request: not a cache's.
+func (p *Pass) Sound() bool {
+	return p.ins.Answer.Status != 0 && p.ins.Answer.Marks&(endpoint.Damaged|endpoint.Cached|endpoint.Midstream) == 0
+}
+
 // LikeGood reports whether the answer is a success and has the shape of those
 // that requests with good credentials got from this endpoint.
 func (p *Pass) LikeGood() bool {

@@ -90,7 +90,7 @@ type Window struct {
 }
 
 // Needs is a set of properties of an exchange.
-type Needs uint16
+type Needs uint32
 
 // The properties.
 const (
@@ -106,6 +106,7 @@ const (
 	HasCode                         // a one-time code in the request, or what may be one in the response
 	HasPayload                      // an attack in a login's fields (Pass.Payload)
 	SaysWho                         // a header that gateways say with who asks (IdentityHeader)
+	Described                       // documents describe the API (Pass.Spec)
 	EveryExchange                   // all of them
 )
 

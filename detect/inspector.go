@@ -22,6 +22,7 @@ type Inspector struct {
 	pins    *pins
 	pin     *Pin // of the exchange at hand
 	tlsEnds []string
+	always  Needs // what every exchange has
 }
 
 // NewInspector makes an inspector of an engine's options.
@@ -32,6 +33,10 @@ func NewInspector(o Options) *Inspector {
 		hosts:   make(map[string]string),
 		pins:    newPins(o.Pins),
 		tlsEnds: o.BehindTLS,
+		always:  EveryExchange,
+	}
+	if len(o.Declared) > 0 {
+		n.always |= Described
 	}
 	finding := credential.Options{Key: o.Key, SessionCookies: o.SessionCookies}
 	if n.pins != nil {
@@ -68,7 +73,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	}
 	ins.Host = n.host(hostOf(x))
 	ins.Path, ins.Query = x.PathQuery()
-	ins.Has = EveryExchange
+	ins.Has = n.always
 	if len(f.Request) > 0 {
 		ins.Has |= Presented
 	}

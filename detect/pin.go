@@ -92,3 +92,13 @@ func (p *pins) judge(pin *Pin, ins *Inspection) {
 		}
 	}
 }
+
+// Spec is what a document says of the exchange's endpoint; nil where none
+// describes it.
+func (p *Pass) Spec() *endpoint.Spec { return p.endpoint.Spec() }
+
+// Covered gives the document that describes where the request's path is, though
+// it may say nothing of the path itself.
+func (p *Pass) Covered() (document string, ok bool) {
+	return p.engine.endpoints.Covered(p.Host(), p.ins.Path)
+}

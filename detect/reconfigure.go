@@ -32,6 +32,7 @@ func (e *Engine) Reconfigure(o Options) error {
 			next.jobs[i].pass.look(now)
 		}
 	}
+	next.endpoints.Redeclare(next.options.declared())
 	*e = next
 	for len(e.open) > e.options.MaxFindings {
 		e.stats.Evicted++

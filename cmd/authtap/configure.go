@@ -34,6 +34,13 @@ func (p *program) configure() *cobra.Command {
 			for _, k := range config.Known() {
 				fmt.Fprintf(t, "%s\t%d\t%s\n", k.Name, s.Limit(k.Name, memory), k.Doc)
 			}
+			declared, err := documents(s.OpenAPI)
+			if err != nil {
+				return err
+			}
+			for _, d := range declared {
+				fmt.Fprintf(t, "described\t%s\n", config.DescribeOperation(d))
+			}
 			for i := range s.Pins {
 				fmt.Fprintf(t, "endpoint\t%s\n", config.DescribePin(&s.Pins[i]))
 			}

@@ -101,6 +101,9 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 			return f.err
 		},
 	})
+	if len(options.Declared) > 0 && engine.Stats().Endpoints.Described == 0 {
+		p.warn("no exchange is of what the OpenAPI documents describe; where hosts differ, --openapi HOST=FILE names the one to take")
+	}
 	if !f.closed { // an error ended the run: keep what was found
 		f.err = nil
 		if closing := f.close(); errors.Is(err, syscall.EPIPE) {
@@ -134,6 +137,9 @@ func detection(s *config.Settings, live bool) (o detect.Options, err error) {
 	}
 	if live && o.Sensor == "" {
 		o.Sensor, _ = os.Hostname()
+	}
+	if o.Declared, err = documents(s.OpenAPI); err != nil {
+		return o, err
 	}
 	o.Secrets, err = secrets(s.JWTSecrets)
 	return o, err

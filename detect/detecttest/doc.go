@@ -29,8 +29,9 @@
 //	{{tls "version" "TLS 1.0" "cipher" "TLS_RSA_WITH_RC4_128_SHA" "sni" "api.test"}}
 //	{{tls "certificate" (certificate "until" "-24h") "alert" "client unknown_ca"}}
 //
-// A section "common", the first, stands before every dialogue: for templates
-// that several use.
+// A section "common", before the cases, stands before every dialogue: for
+// templates that several use. A section "openapi" there is a document that
+// describes the API.
 //
 // A case is positive (it must find something), a nearmiss (it must look alike
 // and find nothing, or something weaker) or damaged. After the name may stand

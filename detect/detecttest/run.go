@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/openapi"
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
@@ -75,6 +76,11 @@ func (c *Case) run(t *testing.T, archive *txtar.Archive, d *detect.Detector, all
 		t.Fatal(err)
 	}
 	o := detect.Options{Detectors: all, Settings: settings}
+	if c.OpenAPI != "" {
+		if o.Declared, err = openapi.Read("openapi.yaml", []byte(c.OpenAPI), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	findings, err := Replay(dialogue.Packets(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,8 @@ type Case struct {
 	// Settings replace options of the detector.
 	Settings map[string]string
 	Dialogue string
+	// OpenAPI is the document that describes the API, "" for none.
+	OpenAPI string
 	// Want are the lines, without those that are empty; All says that the
 	// findings of all detectors are compared.
 	Want []string
@@ -30,11 +32,14 @@ type Case struct {
 func Parse(data []byte) ([]Case, *txtar.Archive, error) {
 	archive := txtar.Parse(data)
 	var cases []Case
-	common := ""
+	common, document := "", ""
 	for i, f := range archive.Files {
 		words := strings.Fields(f.Name)
 		switch {
-		case f.Name == "common" && i == 0:
+		case f.Name == "openapi" && len(cases) == 0:
+			document = string(f.Data)
+			continue
+		case f.Name == "common" && len(cases) == 0:
 			common = string(f.Data)
 			continue
 		case f.Name == "want":
@@ -58,7 +63,7 @@ func Parse(data []byte) ([]Case, *txtar.Archive, error) {
 		case len(words) < 2 || words[0] != "positive" && words[0] != "nearmiss" && words[0] != "damaged":
 			return nil, nil, fmt.Errorf("section %q: want positive, nearmiss or damaged, and a name", f.Name)
 		}
-		c := Case{Kind: words[0], Settings: map[string]string{}, Dialogue: common + string(f.Data)}
+		c := Case{Kind: words[0], Settings: map[string]string{}, Dialogue: common + string(f.Data), OpenAPI: document}
 		var name []string
 		for _, w := range words[1:] {
 			if option, value, ok := strings.Cut(w, "="); ok {

@@ -31,6 +31,8 @@ type Spec struct {
 	// document says anything of it.
 	Security [][]Scheme
 	Secured  bool
+	// Deprecated says that nobody should use it any more.
+	Deprecated bool
 }
 
 // Scheme is a way to authenticate that a document declares.
@@ -228,4 +230,60 @@ func HostMatches(patterns []string, host string) bool {
 		}
 		return strings.EqualFold(p, host) || strings.EqualFold(p, name)
 	})
+}
+
+// Spec is what a document says of the endpoint, nil where none describes it.
+func (e *Endpoint) Spec() *Spec { return e.resolve().spec }
+
+// Redeclare puts other declarations in force. What was learned of paths that
+// are declared before and after stays, what was learned of others is forgotten.
+func (m *Map) Redeclare(list []*Declared) {
+	m.declared = declare(list)
+	for name, h := range m.hosts {
+		before := make(map[string]*node)
+		for _, n := range h.declared {
+			before[n.template] = n
+		}
+		h.declarations, h.declared = nil, nil
+		for _, g := range m.declared {
+			if g.forHost(name) {
+				h.declarations = append(h.declarations, g)
+			}
+		}
+		for _, d := range list {
+			n := before[d.Path]
+			if n == nil || !HostMatches(d.Hosts, name) {
+				continue
+			}
+			found, ds := h.find(d.Path)
+			if found == nil || found == n {
+				continue
+			}
+			h.declared[ds[0]] = n
+			for _, e := range n.endpoints {
+				e.told(ds)
+			}
+			delete(before, d.Path)
+		}
+		for _, n := range before {
+			m.stats.Endpoints -= len(n.endpoints)
+		}
+	}
+}
+
+// told takes over what is declared.
+func (e *Endpoint) told(ds []*Declared) {
+	e.pin, e.spec = nil, nil
+	for _, d := range ds {
+		if d.Method != "" && d.Method != e.method {
+			continue
+		}
+		if e.pin == nil {
+			e.pin = d.Pin
+		}
+		if e.spec == nil {
+			e.spec = d.Spec
+		}
+	}
+	e.version++
 }

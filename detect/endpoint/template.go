@@ -32,6 +32,8 @@ const (
 // Stats count what was learned and what met a bound.
 type Stats struct {
 	Hosts, Templates, Endpoints int
+	// Described are endpoints that a document describes.
+	Described int
 	// HostsFull, TemplatesFull and OperationsFull count exchanges that got no
 	// endpoint of their own because a bound was met, CandidatesForgotten paths
 	// that waited for a second client.
@@ -225,15 +227,10 @@ func (m *Map) endpoint(h *host, n *node, ds []*Declared, r *Request) (*Endpoint,
 		return m.none, n.template
 	}
 	e := &Endpoint{method: strings.Clone(r.Method), operation: strings.Clone(r.Operation)}
-	for _, d := range ds {
-		if d.Method != "" && d.Method != e.method {
-			continue
-		}
-		if e.pin == nil {
-			e.pin = d.Pin
-		}
-		if e.spec == nil {
-			e.spec = d.Spec
+	if ds != nil {
+		e.told(ds)
+		if e.spec != nil {
+			m.stats.Described++
 		}
 	}
 	if c := h.candidates[hash64(r.Path)]; c.method == hash32(r.Method) {

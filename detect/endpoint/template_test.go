@@ -150,3 +150,28 @@ func TestSpec(t *testing.T) {
 		t.Error("a client's certificate is not seen")
 	}
 }
+
+// What was learned of a declared path stays when declarations change.
+func TestRedeclare(t *testing.T) {
+	first, second := &Pin{Requires: Required}, &Pin{Requires: Nothing}
+	m := NewMap(Options{Declared: []*Declared{{Path: "/a/{x}", Pin: first}, {Path: "/b/{x}", Pin: first}}})
+	a, _ := find(m, "h", "GET", "/a/1", alice, 200)
+	find(m, "h", "GET", "/b/1", alice, 200)
+	c, _ := find(m, "h", "GET", "/c", alice, 200)
+	m.Redeclare([]*Declared{{Path: "/a/{x}", Pin: second}, {Path: "/d/{x}", Spec: &Spec{}}})
+	if e, _ := find(m, "h", "GET", "/a/1", alice, 200); e != a || e.pin != second {
+		t.Error("what is declared before and after was forgotten, or is pinned as before")
+	}
+	if e, template := find(m, "h", "GET", "/b/1", alice, 200); e.pin != nil || template != "/b/{id}" {
+		t.Errorf("what is no longer declared: %s, pinned %v", template, e.pin != nil)
+	}
+	if e, _ := find(m, "h", "GET", "/d/1", alice, 404); e == m.None() || e.Spec() == nil {
+		t.Error("what is newly declared is not known")
+	}
+	if e, _ := find(m, "h", "GET", "/c", alice, 200); e != c {
+		t.Error("what is not declared was forgotten")
+	}
+	if s := m.Stats(); s.Endpoints != 4 {
+		t.Errorf("stats %+v", s)
+	}
+}

@@ -192,3 +192,24 @@ func DescribePin(p *detect.Pin) string {
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// DescribeOperation tells what a document says of an operation, on one line.
+func DescribeOperation(d *endpoint.Declared) string {
+	host := strings.Join(d.Hosts, ",")
+	if host == "" {
+		host = "*"
+	}
+	asks := "for nothing"
+	if !d.Spec.Anonymous() {
+		var all []string
+		for _, schemes := range d.Spec.Security {
+			var names []string
+			for _, s := range schemes {
+				names = append(names, s.Name)
+			}
+			all = append(all, strings.Join(names, " and "))
+		}
+		asks = "for " + strings.Join(all, ", or ")
+	}
+	return fmt.Sprintf("%s %s%s\tasks %s (%s)", d.Method, host, d.Path, asks, d.Spec.Document)
+}

@@ -9,6 +9,8 @@ func (s *Settings) Reloaded(next *Settings) (now Settings, restart []string) {
 	now = *s
 	now.Only, now.Disable, now.Detectors = next.Only, next.Disable, next.Detectors
 	now.TrustedProxies, now.HidePrincipals = next.TrustedProxies, next.HidePrincipals
+	now.Pins, now.SessionCookies, now.ServiceCredentials, now.BehindTLS = next.Pins, next.SessionCookies, next.ServiceCredentials, next.BehindTLS
+	now.OpenAPI = next.OpenAPI
 	now.JWTSecrets = next.JWTSecrets
 	now.FailOn, now.MaxFindings = next.FailOn, next.MaxFindings
 

@@ -82,6 +82,9 @@ type Settings struct {
 	SessionCookies     []string
 	ServiceCredentials ServiceCredentials
 	BehindTLS          Hosts
+	// OpenAPI are files of OpenAPI documents, each perhaps with a host before it
+	// and an equals sign.
+	OpenAPI []string
 
 	// InnerFilter says which conversations are looked at.
 	InnerFilter InnerFilter
@@ -167,6 +170,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Judging != 0 {
 		fs.StringSliceVar(&s.SessionCookies, "session-cookie", s.SessionCookies, "cookie that holds a session, besides those that are known by their names; may be repeated")
 		fs.Var(&s.ServiceCredentials, "service-credential", "credential that many clients share on purpose: its id, a place such as header:x-api-key, or account:NAME; may be repeated")
+		fs.StringSliceVar(&s.OpenAPI, "openapi", s.OpenAPI, "file of an OpenAPI document (YAML or JSON, 3.0 or 3.1) that describes the API; HOST=FILE where its servers are not those of the traffic; may be repeated")
 		fs.Var(&s.BehindTLS, "behind-tls", "host of which something in front of the sensor ends TLS, such as api.internal or *.svc.example; may be repeated")
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
 		fs.IntVar(&s.MaxFindings, "max-findings", s.MaxFindings, "findings held at a time")
