@@ -94,7 +94,7 @@ func (f *Finder) attempts(x *exchange.Exchange) int {
 	var seen [64]ID
 	for i := range f.list {
 		c := &f.list[i]
-		if c.Kind != Password && c.Kind != Code || c.Place.Part != InJSON && c.Place.Part != InForm {
+		if c.Kind != Password && c.Kind != Code || c.Place.Part != InJSON && c.Place.Part != InForm && c.Place.Part != InXML {
 			continue
 		}
 		again := false
@@ -133,49 +133,4 @@ func (f *Finder) echo(fd field, value string) {
 		return
 	}
 	f.echoes = append(f.echoes, f.key.id(Code.String(), value))
-}
-
-// graphqlLiterals reads the logins of a GraphQL document: arguments that are literals,
-// as in login(username: "a", password: "b"), also under several aliases.
-func (f *Finder) graphqlLiterals(s string) {
-	f.graphQL = true
-	for i := 0; i < len(s) && len(f.list) < f.options.MaxCredentials; {
-		k := strings.IndexByte(s[i:], ':')
-		if k < 0 {
-			return
-		}
-		i += k
-		end := i
-		for end > 0 && s[end-1] <= ' ' {
-			end--
-		}
-		start := end
-		for start > 0 && isNameByte(s[start-1]) {
-			start--
-		}
-		i++
-		for i < len(s) && s[i] <= ' ' {
-			i++
-		}
-		if i >= len(s) || s[i] != '"' {
-			continue
-		}
-		value := i + 1
-		for i++; i < len(s) && s[i] != '"'; i++ {
-			if s[i] == '\\' {
-				i++
-			}
-		}
-		if i >= len(s) {
-			return
-		}
-		if fd := fieldOf(s[start:end]); fd != noField {
-			f.named(Place{InJSON, s[start:end]}, fd, unescape(s[value:i]))
-		}
-		i++
-	}
-}
-
-func isNameByte(c byte) bool {
-	return c == '_' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }

@@ -22,7 +22,15 @@ func (f *Finder) body(m *exchange.Message) {
 		return
 	}
 	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
-	switch first := firstByte(b); {
+	first := firstByte(b)
+	switch {
+	case first == '{' && !f.response && hasFold(m.Header.Get("Content-Type"), "application/graphql"):
+		if t := m.Header.Get("Content-Type"); !strings.Contains(t, "json") { // a document alone
+			f.graphqlLiterals(text(b))
+			return
+		}
+		f.jsonBody(b, cut)
+		return
 	case first == '{' || first == '[':
 		f.jsonBody(b, cut)
 		return
@@ -36,8 +44,17 @@ func (f *Finder) body(m *exchange.Message) {
 		f.multipart(text(b), kind, cut)
 	case hasFold(kind, "application/x-www-form-urlencoded"), !f.response && formShaped(b):
 		f.form(text(b), cut)
+	case hasFold(kind, "application/grpc"):
+		f.grpc(b)
+	case hasFold(kind, "application/graphql") && !f.response:
+		f.graphqlLiterals(text(b))
 	case binaryType(kind):
+	case first == '<' && !hasFold(kind, "text/html") && !hasFold(kind, "application/xhtml"):
+		f.xml(text(b), cut)
 	default:
+		if f.response && first == '<' {
+			f.page(text(b))
+		}
 		f.embedded(Place{Part: InBody}, text(b), cut)
 	}
 }
@@ -90,8 +107,37 @@ func (f *Finder) form(s string, cut bool) {
 			f.attack(operatorField(name), NoSQLPayload)
 		}
 		if fd == noField && !maybeJWT(value) && !vendorShaped(value) {
+			if !f.response && len(name) == 9 && name == "variables" {
+				f.jsonWithin(InForm, unpercent(value, true))
+			}
 			continue
 		}
-		f.named(Place{InForm, name}, fd, unpercent(value, true))
+		f.field(Place{InForm, name}, fd, unpercent(value, true))
+	}
+}
+
+// field looks at a field of a form. Its value may be another language's.
+func (f *Finder) field(p Place, fd field, value string) {
+	switch {
+	case fd == fieldQuery:
+		if !f.response && strings.ContainsAny(value, "({") {
+			f.within = p.Part
+			f.graphqlLiterals(value)
+			f.within = 0
+		}
+	case fd == fieldAssertion && strings.EqualFold(p.Name, "SAMLResponse"):
+		f.samlParameter(p, value)
+	default:
+		f.named(p, fd, value)
+	}
+}
+
+// jsonWithin looks at JSON that stands in a field: the variables of a GraphQL
+// document, and parts of that type.
+func (f *Finder) jsonWithin(part Part, s string) {
+	if len(s) > 1 && (s[0] == '{' || s[0] == '[') && f.promising([]byte(s)) {
+		f.within = part
+		f.readJSON(s, false)
+		f.within, f.json.depth = 0, 0
 	}
 }

@@ -13,7 +13,7 @@ var sessionCookies = func() map[string]bool {
 		cfid cftoken cgisessid play_session symfony beaker.session.id zope_cookie session-token sessiontoken
 		remember_token remember_user_token rememberme remember-me keycloak_remember_me grafana_session phorum_session_v5
 		user_session userid_session supabase-auth-token webvpn dspreauth x-session-id xsessionid wp_session
-		kc_session _shibsession sb-access-token sb-refresh-token appsession authsessionid auth_session_id`) {
+		kc_session _session_id _shibsession sb-access-token sb-refresh-token appsession authsessionid auth_session_id`) {
 		m[n] = true
 	}
 	return m

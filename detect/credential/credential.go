@@ -217,7 +217,7 @@ func (c *Credential) Access() bool {
 	switch c.Place.Part {
 	case InHeader:
 		switch c.Place.Name {
-		case "referer", "location", "dpop", "x-refresh-token", "refresh-token", "refreshtoken":
+		case "referer", "location", "dpop", "mcp-session-id", "x-refresh-token", "refresh-token", "refreshtoken":
 			return false
 		}
 	case InQuery, InForm, InJSON, InMultipart, InCookie, InXML:
@@ -257,7 +257,7 @@ func (c Credential) MarshalJSON() ([]byte, error) {
 // Login is an attempt to prove an identity: a form or JSON login, an OAuth
 // token request, or a Basic or Digest credential.
 type Login struct {
-	// Form is what carried it: "form", "json", "multipart", "query", "basic",
+	// Form is what carried it: "form", "json", "multipart", "xml", "query", "basic",
 	// "digest", "ntlm"; "oauth:" and the grant type (password, client_credentials,
 	// refresh_token, authorization_code); "oauth:client" for a client that
 	// authenticates to introspection or revocation.

@@ -310,10 +310,7 @@ func (f *Finder) exposedPassword(p Place, fd field, value string) {
 	if p.Part == InHeader || p.Part == InCookie || len(value) < 4 || len(value) > 512 || masked(value) {
 		return
 	}
-	if p.Part == InJSON {
-		p.Name = f.json.name()
-	}
-	c := Credential{Kind: Password, Place: Place{p.Part, placeName(p.Name)}}
+	c := Credential{Kind: Password, Place: f.placeOf(p)}
 	switch {
 	case hashShaped(value):
 		c.Kind = PasswordHash

@@ -78,6 +78,7 @@ type Finder struct {
 	echoes   []ID
 	exposed  []Credential
 	json     jsonPath
+	within   Part // what holds the JSON at hand, 0 for the body
 }
 
 // NewFinder makes a Finder.
@@ -171,6 +172,7 @@ func (f *Finder) begin(response bool) {
 	if !response { // of which nobody asks for a login
 		f.login = loginFields{}
 	}
+	f.json.depth, f.within = 0, 0
 	clear(f.exposed)
 	f.exposed = f.exposed[:0]
 }
@@ -191,15 +193,26 @@ func (f *Finder) add(p Place, c Credential) *Credential {
 		f.spare = c
 		return &f.spare
 	}
-	if p.Part == InJSON {
-		p.Name = f.json.name()
-	}
-	c.Place = p
-	if p.Part != InJSON {
-		c.Place.Name = placeName(p.Name)
-	}
+	c.Place = f.placeOf(p)
 	f.list = append(f.list, c)
 	return &f.list[len(f.list)-1]
+}
+
+// placeOf gives a place as it is told: of JSON, the path to it, and where
+// the JSON itself stands if that is not the body.
+func (f *Finder) placeOf(p Place) Place {
+	name := placeName(p.Name)
+	if p.Part == InJSON {
+		if path := f.json.name(); name == "" || path == "" {
+			name = path + name
+		} else {
+			name = path + "." + name
+		}
+		if f.within != 0 {
+			p.Part = f.within
+		}
+	}
+	return Place{p.Part, name}
 }
 
 // placeName keeps what is a name. Text from traffic may hold a secret where a

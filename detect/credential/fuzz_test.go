@@ -24,7 +24,10 @@ func checkFound(t *testing.T, f *Finder, x *exchange.Exchange) {
 		texts[i] = Redact(&found, s).String() + "\n" + MaskText(&found, s)
 	}
 	all := strings.Join(texts, "\n")
-	for _, list := range [][]Credential{found.Request, found.Response} {
+	if len(found.Exposed) > maxExposed {
+		t.Fatalf("%d exposed", len(found.Exposed))
+	}
+	for _, list := range [][]Credential{found.Request, found.Response, found.Exposed} {
 		if len(list) > f.options.MaxCredentials {
 			t.Fatalf("%d credentials", len(list))
 		}
@@ -55,6 +58,15 @@ func FuzzFind(f *testing.F) {
 		{"/a", "Location: /x?token=" + api40 + "#access_token=" + api40, `{"access_token":"` + api40 + `"}`},
 		{"/a", "Set-Cookie: sid=" + hex32, "see " + hs256},
 		{"/a", "Referer: https://a:b@c/?api_key=" + api40, "user[password]=x"},
+		{"/a;access_token=" + api40, "Content-Type: text/xml", `<a:Password Type="x#PasswordDigest">6R4rV5iE+NPoym=</a:Password><user>a</user><password><![CDATA[hunter2hunter2]]></password>`},
+		{"/acs?SAMLResponse=" + deflated(samlText), "Content-Type: application/soap+xml", samlText},
+		{"/xmlrpc.php", "Content-Type: text/xml", `<methodCall><methodName>system.multicall</methodName><name>methodName</name><string>wp.getUsersBlogs</string><string>admin</string><string>hunter2hunter2</string>`},
+		{"/graphql?query={me(apiKey:%22" + api40 + "%22)}&variables={%22password%22:%22hunter2hunter2%22}", "Content-Type: application/graphql", `{ login(username: "carol", password: """hunter2hunter2""", otp: 123456) { id } }`},
+		{"/rpc", "", `[{"jsonrpc":"2.0","method":"a.login","params":["carol","hunter2hunter2"]}]`},
+		{"/s/M", "content-type: application/grpc\nx-auth-token-bin: " + base64Of(api40), grpcMessage(0, protoField(6, protoField(3, hs256)))},
+		{"/ws", "Sec-WebSocket-Protocol: " + kubernetesBearer + "ZXlK, Bearer, " + api40, ""},
+		{"/a", "Content-Type: text/html", `<input type="password" value="hunter2hunter2!">` + "-----BEGIN PRIVATE KEY-----\n" + api40 + api40 + api40},
+		{"/a", "X-Echo: " + api40, `{"password_hash":"5f4dcc3b5aa765d61d8327deb882cf99","a":"$2b$12$Q9xT2mLr8vYc5WnHs7PdJ.4uKfA6gE1qXoRzMZk3bQ9xT2mLr8vYc","k":"AKIAQ7XW2MLNT4R6VYPZ"}`},
 	} {
 		f.Add(seed.target, seed.header, []byte(seed.body), uint8(0))
 	}

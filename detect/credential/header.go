@@ -58,6 +58,9 @@ func (f *Finder) requestHeader(m *exchange.Message) {
 		}
 		f.headerLine(h)
 	}
+	for i := range m.Trailer {
+		f.headerLine(&m.Trailer[i])
+	}
 	if !cookies {
 		return
 	}
@@ -105,6 +108,13 @@ func (f *Finder) headerLine(h *exchange.Field) {
 	}
 	switch fd := fieldOf(h.Name); fd {
 	case noField, fieldUser, fieldAccount, fieldClientID, fieldGrant, fieldVerifier, fieldQuery, fieldCodeWeak:
+		if n := len(h.Name); n == len(subprotocol) && !f.response && strings.EqualFold(h.Name, subprotocol) {
+			f.subprotocols(h.Value)
+			return
+		} else if n > 4 && h.Name[n-1]|0x20 == 'n' && hasFold(h.Name[n-4:], "-bin") {
+			f.metadata(h)
+			return
+		}
 		// A JWT may stand anywhere: those of gateways have names of their own.
 		if len(h.Value) >= 32 && findJWT(h.Value) >= 0 {
 			f.embedded(headerPlace(h.Name), h.Value, false)
@@ -142,5 +152,67 @@ func (f *Finder) embedded(p Place, s string, cut bool) {
 			f.token(p, token)
 		}
 		s = s[end:]
+	}
+}
+
+// metadata is what gRPC sends as bytes: a value in base64 under a name that
+// ends in -bin (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+func (f *Finder) metadata(h *exchange.Field) {
+	fd := fieldOf(h.Name[:len(h.Name)-4])
+	if fd == noField && (len(h.Value) < 32 || len(h.Value) > 4*maxToken) {
+		return
+	}
+	b, _, ok := decodeBase64(h.Value)
+	if !ok {
+		return
+	}
+	if s := text(b); fd == fieldAuthorization {
+		f.authorization(headerPlace(h.Name), s)
+	} else {
+		f.named(headerPlace(h.Name), fd, s)
+	}
+}
+
+const (
+	subprotocol = "Sec-WebSocket-Protocol"
+	// kubernetesBearer and openAIKey are what their servers take.
+	kubernetesBearer = "base64url.bearer.authorization.k8s.io."
+	openAIKey        = "openai-insecure-api-key."
+)
+
+// subprotocols looks for tokens among the names of subprotocols (RFC 6455,
+// section 11.3.4): browsers can set no other header of a WebSocket.
+func (f *Finder) subprotocols(list string) {
+	p := Place{InHeader, "sec-websocket-protocol"}
+	before := noField
+	for range 16 {
+		var s string
+		s, list, _ = strings.Cut(list, ",")
+		if s = strings.TrimSpace(s); s != "" {
+			switch rest, encoded := strings.CutPrefix(s, kubernetesBearer); {
+			case encoded:
+				if b, _, ok := decodeBase64(rest); ok && len(b) > 0 {
+					f.named(p, fieldToken, text(b))
+				}
+			case f.token(p, s) != nil:
+			case strings.HasPrefix(s, openAIKey):
+				f.value(p, APIKey, s[len(openAIKey):])
+			case before != noField && before.kind() != 0:
+				f.named(p, before, s)
+			case vendorShaped(s):
+				f.value(p, APIKey, s)
+			case len(s) >= 24 && !guessable(s) && entropy(s) >= 3.5 && strings.IndexByte(s, '.') < 0:
+				f.value(p, Bearer, s)
+			}
+		}
+		before = noField
+		if len(s) < 24 {
+			if before = fieldOf(s); strings.EqualFold(s, "bearer") || before == fieldAuthorization {
+				before = fieldToken
+			}
+		}
+		if list == "" {
+			return
+		}
 	}
 }

@@ -155,7 +155,18 @@ func (f *Finder) promisingKey(key, rest string) bool {
 			return false
 		}
 		i := strings.IndexAny(rest, "({")
-		return i >= 0 && i < 200 && strings.Contains(rest, "ass")
+		if i < 0 || i >= 200 {
+			return false
+		}
+		for _, w := range [...]string{"ass", `:\"`, `: \"`, "pin", "ode", "otp"} {
+			if strings.Contains(rest, w) {
+				return true
+			}
+		}
+		return false
+	case fieldParams:
+		rest = strings.TrimLeft(rest, " \t\r\n")
+		return !f.response && len(rest) > 4 && rest[0] == '[' && strings.HasPrefix(strings.TrimLeft(rest[1:], " \t\r\n"), `"`)
 	case fieldPassword, fieldHash:
 		if f.response {
 			return mayExpose(rest)
@@ -226,6 +237,7 @@ func (f *Finder) readJSON(s string, cut bool) {
 	p.depth, p.field[0], p.list[0] = 0, noField, false
 	escapes := strings.IndexByte(s, '\\') >= 0
 	over := 0 // levels too deep to look at
+	var rpc positional
 	for {
 		switch kind := l.next(); kind {
 		case jsonEnd:
@@ -270,6 +282,9 @@ func (f *Finder) readJSON(s string, cut bool) {
 				}
 			} else if p.depth > 0 {
 				p.depth--
+				if p.depth+1 == rpc.depth && !p.list[p.depth+1] {
+					f.positionalLogin(&rpc)
+				}
 			}
 		case jsonString, jsonNumber:
 			if over > 0 {
@@ -278,6 +293,11 @@ func (f *Finder) readJSON(s string, cut bool) {
 			fd := p.field[p.depth]
 			if !p.list[p.depth] {
 				p.field[p.depth] = noField
+				if p.key[p.depth] == "method" && kind == jsonString && !f.response {
+					rpc.method, rpc.depth = s[l.start:l.end], p.depth
+				}
+			} else if fd == fieldParams {
+				rpc.add(s[l.start:l.end], p.depth-1)
 			}
 			if l.end == l.start || kind == jsonNumber && (fd == noField || cut && l.end == len(s)) {
 				continue
@@ -292,6 +312,35 @@ func (f *Finder) readJSON(s string, cut bool) {
 			}
 		}
 	}
+}
+
+// positional are the method and the parameters, by position, of a call of
+// JSON-RPC.
+type positional struct {
+	method string
+	depth  int // of the call's members
+	params [4]string
+	n      int
+}
+
+func (r *positional) add(value string, depth int) {
+	if r.n < len(r.params) {
+		r.params[r.n] = value
+	}
+	r.n++
+	r.depth = depth
+}
+
+// positionalLogin takes the last two parameters of a method that logs in for
+// user and password; a lone one is a password.
+func (f *Finder) positionalLogin(r *positional) {
+	if loginMethod(r.method) && r.n > 0 && r.n <= len(r.params) {
+		if r.n > 1 {
+			f.named(Place{InJSON, "params"}, fieldUser, unescape(r.params[r.n-2]))
+		}
+		f.named(Place{InJSON, "params"}, fieldPassword, unescape(r.params[r.n-1]))
+	}
+	*r = positional{}
 }
 
 func (f *Finder) jsonValue(fd field, v string, number, escapes bool) {

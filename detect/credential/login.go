@@ -64,9 +64,7 @@ func (f *Finder) loginField(p Place, fd field, value string) bool {
 		l.verifier = value != ""
 	case fieldCodeWeak:
 		if l.weakCode == "" && len(value) <= 2048 {
-			if l.weakCode, l.weakCodePlace = value, p; p.Part == InJSON {
-				l.weakCodePlace.Name = f.json.name()
-			}
+			l.weakCode, l.weakCodePlace = value, f.placeOf(p)
 		}
 	default:
 		return false
@@ -213,6 +211,8 @@ func formOf(p Place) string {
 		return "json"
 	case InMultipart:
 		return "multipart"
+	case InXML:
+		return "xml"
 	}
 	return ""
 }
@@ -230,7 +230,7 @@ func (f *Finder) keepCode(path string, oneTime bool) *Credential {
 		f.stats.TooMany++
 		return nil
 	}
-	c.Place = Place{p.Part, placeName(p.Name)}
+	c.Place = p
 	f.list = append(f.list, c)
 	return &f.list[len(f.list)-1]
 }

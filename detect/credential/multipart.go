@@ -58,10 +58,14 @@ func (f *Finder) part(head, value string) {
 		return
 	}
 	fd := f.fieldOf(name)
-	if fd == noField && !maybeJWT(value) {
+	if (value[0] == '{' || value[0] == '[') && (fd == noField || fd == fieldAssertion) {
+		f.jsonWithin(InMultipart, value) // GraphQL's operations, and parts of that type
 		return
 	}
-	f.named(Place{InMultipart, name}, fd, value)
+	if fd == noField && !maybeJWT(value) && !vendorShaped(value) {
+		return
+	}
+	f.field(Place{InMultipart, name}, fd, value)
 }
 
 func afterSemicolon(s string) string {

@@ -30,6 +30,7 @@ const (
 	fieldSignature           // signature of a request or URL
 	fieldAuthorization       // scheme and credentials, as in the header
 	fieldHash                // the hash of a password
+	fieldParams              // the parameters of JSON-RPC
 	fieldNot                 // explicitly none: csrf, cursor
 )
 
@@ -75,6 +76,7 @@ var fieldNames = map[field]string{
 			xoriginalauthorization auth xauth httpauthorization`,
 	fieldHash: `passwordhash passwordhashed passwordhashes hashedpassword pwdhash pwhash passhash hashpassword passworddigest
 			encryptedpassword passwordmd5 passwordsha1 userpasswordhash`,
+	fieldParams: `params`,
 	fieldNot: `csrf csrftoken xcsrftoken xsrftoken xxsrftoken csrfmiddlewaretoken authenticitytoken antiforgerytoken
 			requestverificationtoken nexttoken prevtoken previoustoken pagetoken nextpagetoken continuationtoken
 			continuetoken cursortoken synctoken nextsynctoken idempotencykey idempotencytoken cancellationtoken
@@ -214,14 +216,14 @@ var jwtLetters = lastLetters("jwt")
 // secret reports whether the values of such a field are, or may be, credentials
 // or say what a login is.
 func (f field) secret() bool {
-	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization || f == fieldQuery || f == fieldCodeWeak
+	return f.kind() != 0 || f == fieldGrant || f == fieldAuthorization || f == fieldQuery || f == fieldCodeWeak || f == fieldParams
 }
 
 // issued reports whether an answer may give something under such a name:
 // passwords, grants and what only its shape makes a key are none of it.
 func (f field) issued() bool {
 	switch f {
-	case fieldNewPassword, fieldSecret, fieldGrant, fieldQuery, fieldVerifier, fieldLooseToken, fieldLooseKey, fieldSignature:
+	case fieldNewPassword, fieldSecret, fieldGrant, fieldQuery, fieldParams, fieldVerifier, fieldLooseToken, fieldLooseKey, fieldSignature:
 		return false
 	}
 	return f.secret()

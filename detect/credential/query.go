@@ -96,6 +96,7 @@ func (f *Finder) path(p Place, path string) {
 	if len(path) < 20 {
 		return
 	}
+	before := noField // what the segment before means
 	for s := path; s != ""; {
 		var segment string
 		if i := strings.IndexByte(s, '/'); i >= 0 {
@@ -104,12 +105,15 @@ func (f *Finder) path(p Place, path string) {
 			segment, s = s, ""
 		}
 		if len(segment) < 16 {
+			before = fieldOf(segment)
 			continue
 		}
 		if i := strings.IndexByte(segment, ';'); i >= 0 { // /page;jsessionid=…
 			name, value, _ := strings.Cut(segment[i+1:], "=")
-			if fieldOf(name) == fieldSession && !guessable(value) {
+			if fd := fieldOf(name); fd == fieldSession && !guessable(value) {
 				f.value(p.orName(name), Session, value)
+			} else if k := fd.kind(); k != 0 && k != Password && k != Code {
+				f.named(p.orName(name), fd, unpercent(value, false))
 			}
 			segment = segment[:i]
 		}
@@ -122,7 +126,10 @@ func (f *Finder) path(p Place, path string) {
 			f.value(p, APIKey, segment)
 		case !f.response && botToken(segment):
 			f.value(p, APIKey, segment[3:])
+		case !f.response && (before == fieldAPIKey || before == fieldAccess) && !guessable(segment) && !uuidShaped(segment):
+			f.value(p, before.kind(), segment) // /api_key/…
 		}
+		before = noField
 	}
 }
 
@@ -133,6 +140,11 @@ func botToken(s string) bool {
 	}
 	id, secret, ok := strings.Cut(s[3:], ":")
 	return ok && len(id) >= 6 && len(id) <= 12 && strings.Trim(id, "0123456789") == "" && !guessable(secret)
+}
+
+// uuidShaped reports what names things (RFC 9562).
+func uuidShaped(s string) bool {
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-'
 }
 
 // orName names a place that has no name of its own.
@@ -163,6 +175,10 @@ func (f *Finder) query(p Place, s string) {
 		if fd == noField && !maybeJWT(value) && !vendorShaped(value) && (value[0] != '%' || len(value) < 20) {
 			continue
 		}
+		if fd == noField && name == "variables" && p.Part == InQuery {
+			f.jsonWithin(InQuery, unpercent(value, true))
+			continue
+		}
 		switch fd {
 		case fieldCodeWeak:
 			f.queryCode(p, name, value, s)
@@ -170,7 +186,13 @@ func (f *Finder) query(p Place, s string) {
 			if p.Part == InQuery {
 				f.loginField(p.orName(name), fd, unpercent(value, true))
 			}
-		case fieldGrant, fieldVerifier, fieldQuery:
+		case fieldGrant, fieldVerifier:
+		case fieldQuery:
+			if p.Part == InQuery {
+				f.field(p.orName(name), fd, unpercent(value, true))
+			}
+		case fieldAssertion:
+			f.field(p.orName(name), fd, unpercent(value, true))
 		default:
 			f.parameterValue(p.orName(name), fd, value)
 		}
