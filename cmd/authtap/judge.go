@@ -54,18 +54,25 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	if err != nil {
 		return err
 	}
+	if f.triggers, err = p.newTriggers(s.Triggers, s.TrustedProxies); err != nil {
+		return err
+	}
 	if f.delivery, err = p.deliver(ctx, &s, live); err != nil {
+		f.triggers.close()
 		return err
 	}
 	t := task{settings: s, sources: sources, taps: taps, bodies: true, judged: func(s *statistics) {
 		judged := engine.Stats()
 		s.Engine, s.Printing = &judged, &printingStats{Beyond: f.beyond}
 	}}
-	if f.delivery != nil {
-		t.delivered = f.delivery.stats
-		if live {
-			t.beat = p.pulse(options, f.delivery)
+	t.delivered = func(s *statistics) {
+		s.Triggers = f.triggers.Stats()
+		if f.delivery != nil {
+			f.delivery.stats(s)
 		}
+	}
+	if f.delivery != nil && live {
+		t.beat = p.pulse(options, f.delivery)
 	}
 
 	reloads := reloads{p: p, now: s, read: again, options: optionsOf}
@@ -89,6 +96,9 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 				return
 			}
 			f.failOn = detect.Severity(c.settings.FailOn)
+			if err := f.triggers.replace(c.settings.Triggers, c.settings.TrustedProxies); err != nil {
+				p.warn("the triggers stay as they are: %v", err)
+			}
 			p.warn("the configuration is reloaded")
 		},
 		Take: engine.Exchange,
@@ -167,7 +177,8 @@ func secrets(path string) (*credential.Secrets, error) {
 type findings struct {
 	live     store.Sink // prints each version; nil in a replay
 	delivery *delivery  // nil without a store
-	err      error      // of printing or storing: ends the run
+	triggers *triggers
+	err      error // of printing or storing: ends the run
 	failOn   detect.Severity
 	met      bool // a finding is as severe as failOn
 	closed   bool
@@ -192,6 +203,7 @@ func (f *findings) emit(x detect.Finding) {
 	} else {
 		f.keep(x)
 	}
+	f.err = errors.Join(f.err, f.triggers.Write(context.Background(), store.Of(x)))
 	if f.delivery != nil {
 		f.err = errors.Join(f.err, f.delivery.batcher.Finding(x))
 	}
@@ -255,6 +267,7 @@ func (f *findings) close() error {
 	if f.delivery != nil {
 		err = errors.Join(err, f.delivery.close())
 	}
+	f.triggers.close()
 	if f.live != nil {
 		return errors.Join(err, f.live.Close())
 	}

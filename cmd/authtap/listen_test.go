@@ -19,6 +19,7 @@ import (
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/tlswire/secret"
 	"github.com/authtap/authtap/store"
+	"github.com/authtap/authtap/store/trigger"
 )
 
 // Every number that the statistics at the end of a run tell, metrics tell too.
@@ -75,6 +76,19 @@ func TestMetricsTellWhatTheEndTells(t *testing.T) {
 		}
 	}
 	leaves(reflect.ValueOf(fresh()), "", func() (*statistics, reflect.Value) { s := fresh(); return s, reflect.ValueOf(s) })
+	// Of triggers, which are by name.
+	for i := range reflect.TypeFor[trigger.Stats]().NumField() {
+		var one trigger.Stats
+		if f := reflect.ValueOf(&one).Elem().Field(i); f.CanUint() {
+			f.SetUint(987654)
+		} else {
+			f.SetInt(987654)
+		}
+		s := &statistics{Triggers: map[string]trigger.Stats{"soc": one}}
+		if !slices.ContainsFunc(metrics.Of(s), func(c metrics.Count) bool { return c.Number == 987654 && c.Label == "trigger" && c.Value == "soc" }) {
+			t.Errorf("metrics do not tell %+v", one)
+		}
+	}
 	if checked < 200 || told < 60 {
 		t.Errorf("%d numbers were looked at, %d are told at the end", checked, told)
 	}

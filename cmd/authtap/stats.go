@@ -10,6 +10,7 @@ import (
 	"github.com/authtap/authtap/reassembly/decode"
 	"github.com/authtap/authtap/reassembly/tlswire/secret"
 	"github.com/authtap/authtap/store"
+	"github.com/authtap/authtap/store/trigger"
 )
 
 // statistics are all that is counted in a run; what a run does not have is nil.
@@ -21,6 +22,7 @@ type statistics struct {
 	Batcher  *store.BatcherStats
 	Spool    *store.SpoolStats
 	Sender   *store.SenderStats
+	Triggers map[string]trigger.Stats // by name
 }
 
 // printingStats counts what became of findings on their way to the output.
@@ -45,7 +47,27 @@ func (s *statistics) lines(taps []tap) *counts {
 		c.some(s.Printing.Beyond, "findings not printed: more than --max-findings")
 	}
 	c.delivery(s)
+	c.triggers(s.Triggers)
 	return c
+}
+
+// triggers adds what was done about findings, over all rules.
+func (c *counts) triggers(all map[string]trigger.Stats) {
+	var sum trigger.Stats
+	for _, s := range all {
+		sum.Done += s.Done
+		sum.Failed += s.Failed
+		sum.Spared += s.Spared
+		sum.Cooled += s.Cooled
+		sum.Dropped += s.Dropped
+	}
+	if len(all) > 0 {
+		c.add(sum.Done, "findings acted upon by triggers")
+	}
+	c.some(sum.Failed, "triggers that failed")
+	c.some(sum.Spared, "findings of clients that are not blocked")
+	c.some(sum.Cooled, "findings not acted upon within a cool-down")
+	c.some(sum.Dropped, "findings not acted upon: too many at a time")
 }
 
 // counts are the lines of statistics that end a run, as tcpdump ends it.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store/trigger"
 )
 
 // Sources are the places that settings come from, the strongest first.
@@ -39,7 +40,7 @@ func Load(from Sources) (Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Detectors, s.Pins = file.options, file.pins
+	s.Detectors, s.Pins, s.Triggers = file.options, file.pins, file.triggers
 
 	all.VisitAll(func(f *pflag.Flag) {
 		if err != nil {
@@ -122,9 +123,10 @@ func (s *Settings) check(detectors []detect.Detector) error {
 
 // contents is what a file sets.
 type contents struct {
-	values  map[string]value
-	options map[string]detect.Values
-	pins    []detect.Pin
+	values   map[string]value
+	options  map[string]detect.Values
+	pins     []detect.Pin
+	triggers []trigger.Rule
 }
 
 type value struct {
@@ -160,6 +162,8 @@ func readFile(path string, detectors []detect.Detector, known func(string) bool)
 				return c.detectors(node, detectors)
 			case name == "endpoints":
 				return c.endpoints(node)
+			case name == "triggers":
+				return c.readTriggers(node)
 			case !known(name):
 				return fmt.Errorf("unknown setting %q", name)
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/reassembly/filter"
 	"github.com/authtap/authtap/store/clickhouse"
+	"github.com/authtap/authtap/store/trigger"
 )
 
 // Settings are all of them, as they are in force.
@@ -85,6 +86,8 @@ type Settings struct {
 	// OpenAPI are files of OpenAPI documents, each perhaps with a host before it
 	// and an equals sign.
 	OpenAPI []string
+	// Triggers are what is done about findings; the file alone sets them.
+	Triggers []trigger.Rule
 
 	// InnerFilter says which conversations are looked at.
 	InnerFilter InnerFilter
