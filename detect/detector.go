@@ -107,6 +107,7 @@ const (
 	HasPayload                      // an attack in a login's fields (Pass.Payload)
 	SaysWho                         // a header that gateways say with who asks (IdentityHeader)
 	Described                       // documents describe the API (Pass.Spec)
+	Asks                            // a question about an account (Pass.Asked)
 	EveryExchange                   // all of them
 )
 

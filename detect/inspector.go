@@ -68,12 +68,19 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	n.pin = nil
 	ins := &Inspection{Exchange: x, Found: n.finder.Find(x)}
 	f := &ins.Found
+	switch {
+	case f.Asked != nil:
+		ins.Has |= Asks
+		ins.Told = toldBy(&x.Response, f.Asked.Principal)
+	case f.Login != nil && (f.Login.Place.Part == credential.InForm || f.Login.Place.Part == credential.InJSON):
+		ins.Told = toldBy(&x.Response, f.Login.Principal)
+	}
 	if n.hide {
 		n.hidePrincipals(f)
 	}
 	ins.Host = n.host(hostOf(x))
 	ins.Path, ins.Query = x.PathQuery()
-	ins.Has = n.always
+	ins.Has |= n.always
 	if len(f.Request) > 0 {
 		ins.Has |= Presented
 	}
@@ -214,6 +221,9 @@ func (n *Inspector) hidePrincipals(f *credential.Found) {
 		l := *f.Login
 		l.Principal = hidden(l.Principal)
 		f.Login = &l
+	}
+	if f.Asked != nil {
+		f.Asked.Principal = hidden(f.Asked.Principal)
 	}
 }
 

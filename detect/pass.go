@@ -281,6 +281,14 @@ func (p *Pass) TrustedPeer() bool {
 	return within(trusted, peer)
 }
 
+// Asked is what the request asks about an account, nil where nothing.
+func (p *Pass) Asked() *credential.Asked { return p.ins.Found.Asked }
+
+// Told is a hash of what the answer to a login by fields, or to a question
+// about an account, says to people, the account's name apart; 0 where nobody
+// knows.
+func (p *Pass) Told() uint64 { return p.ins.Told }
+
 // Account is what the request sets of an account, nil where nothing.
 func (p *Pass) Account() *credential.Account { return p.ins.Found.Account }
 

@@ -298,6 +298,8 @@ type Found struct {
 	Login *Login
 	// Account is set when the request sets a password.
 	Account *Account
+	// Asked is set when the request asks about an account and is no login.
+	Asked *Asked
 	// Payload is what stands in a login's fields to get around it.
 	Payload Payload
 	// Attempts is how many passwords or codes the request tries at once, 0

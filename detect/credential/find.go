@@ -119,6 +119,9 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.body(&x.Request)
 		found.Login = f.loginOf(x)
 		found.Account = f.accountOf(x)
+		if found.Login == nil {
+			found.Asked = f.askedOf(x)
+		}
 		if f.login.payload != NoPayload && x.Request.Method == "POST" {
 			found.Payload = f.login.payload
 		}

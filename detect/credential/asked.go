@@ -1,0 +1,135 @@
+package credential
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Question is what a request asks about an account without proving anything.
+type Question uint8
+
+// The questions.
+const (
+	AsksReset  Question = iota + 1 // for a new password
+	AsksNew                        // for a new account of that name
+	AsksExists                     // whether there is one
+)
+
+// Asked is an account that a request names, and what it asks.
+type Asked struct {
+	Question Question
+	// Principal is the name as sent, trimmed; PrincipalID its keyed hash in
+	// lower case.
+	Principal   string
+	PrincipalID ID
+}
+
+// maxAsked bounds what is read of a body for a name.
+const maxAsked = 4 << 10
+
+// askedOf says what the request asks about an account. Where the path has none
+// of the words, nothing is read.
+func (f *Finder) askedOf(x *exchange.Exchange) *Asked {
+	path, query := x.PathQuery()
+	var name string
+	switch x.Request.Method {
+	case "POST", "PUT":
+		q := questionOf(path)
+		if q == 0 {
+			return nil
+		}
+		m := &x.Request
+		if m.Body.Length > 0 && m.Body.Length <= maxAsked && m.Damage.Whole() {
+			name = nameIn(m.Body.Bytes)
+		}
+	case "GET", "HEAD":
+		if len(query) < 6 || len(query) > maxAsked || !namesSomebody(query) || questionOf(path) != AsksExists {
+			return nil
+		}
+	default:
+		return nil
+	}
+	if name == "" && query != "" && len(query) <= maxAsked {
+		name = nameInQuery(query)
+	}
+	name = strings.TrimSpace(name)
+	if name == "" || len(name) > 256 {
+		return nil
+	}
+	return &Asked{Question: questionOf(path), Principal: strings.Clone(name), PrincipalID: f.key.principal(name)}
+}
+
+// namesSomebody is a first look at a query.
+func namesSomebody(query string) bool {
+	return strings.Contains(query, "mail") || strings.Contains(query, "user") || strings.Contains(query, "login") || strings.Contains(query, "phone")
+}
+
+func nameIn(body []byte) (name string) {
+	if len(body) > 0 && body[0] == '{' {
+		var object map[string]any
+		if json.Unmarshal(body, &object) != nil {
+			return ""
+		}
+		// Of several the first by the order of names wins, whatever the map's.
+		least := ""
+		for k, v := range object {
+			s, ok := v.(string)
+			if ok && s != "" && identifies(k) && (least == "" || k < least) {
+				least, name = k, s
+			}
+		}
+		return name
+	}
+	return nameInQuery(string(body))
+}
+
+func nameInQuery(query string) string {
+	for pair := range strings.SplitSeq(query, "&") {
+		k, v, _ := strings.Cut(pair, "=")
+		if v == "" || !identifies(k) {
+			continue
+		}
+		if s, err := url.QueryUnescape(v); err == nil {
+			return s
+		}
+	}
+	return ""
+}
+
+// identifies reports a field that names an account.
+func identifies(name string) bool {
+	if len(name) > 32 {
+		return false
+	}
+	name = strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name[strings.LastIndexAny(name, ".[")+1:]))
+	f := fields[strings.TrimSuffix(name, "]")]
+	return f == fieldUser || f == fieldAccount
+}
+
+func questionOf(path string) Question {
+	switch {
+	case anySegment(path, existence):
+		return AsksExists
+	case anySegment(path, resets):
+		return AsksReset
+	case anySegment(path, registration):
+		return AsksNew
+	}
+	return 0
+}
+
+var (
+	resets = wordSet(`forgot forgotpassword passwordforgot forgottenpassword reset resetpassword passwordreset
+		requestpasswordreset recover recovery lostpassword passwordrecovery accountrecovery`)
+	existence = wordSet(`exists exist userexists emailexists usernameexists accountexists checkusername checkemail checkuser
+		checkaccount availability usernameavailable usernameavailability emailavailable emailavailability isavailable
+		validateusername validateemail userlookup accountlookup`)
+)
