@@ -1,7 +1,9 @@
 package detecttest
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,6 +18,11 @@ func Funcs() template.FuncMap {
 	return template.FuncMap{
 		// dict "a" 1 "b" true is an object.
 		"dict": dict,
+		// random gives so many hexadecimal digits, at most 64, for a seed.
+		"random": func(seed, n int) string {
+			sum := sha256.Sum256([]byte{byte(seed), byte(seed >> 8)})
+			return hex.EncodeToString(sum[:])[:n]
+		},
 		"list": func(v ...any) []any { return v },
 		// jwt ALG SECRET CLAIMS is a signed token; with "none" the signature
 		// is empty. The secret is that of HS256, HS384 and HS512; for the
