@@ -25,6 +25,42 @@ type Asked struct {
 	// lower case.
 	Principal   string
 	PrincipalID ID
+
+	name string // as sent, though Principal be hidden
+}
+
+// Typed reports whether one name is the beginning of the other: as when a form
+// asks with each letter.
+func (a *Asked) Typed(o *Asked) bool {
+	return strings.HasPrefix(a.name, o.name) || strings.HasPrefix(o.name, a.name)
+}
+
+// Form says how the name is built: what checks the form of a name sees no other
+// difference between two of the same.
+func (a *Asked) Form() uint8 { return formOf(a.name) }
+
+// formOf tells addresses of mail, plain names, and all others.
+func formOf(name string) uint8 {
+	if len(name) < 3 || len(name) > 64 {
+		return 0
+	}
+	at := 0
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '@':
+			at++
+		case c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9', c == '.', c == '_', c == '-', c == '+':
+		default:
+			return 0
+		}
+	}
+	switch _, domain, _ := strings.Cut(name, "@"); {
+	case at == 0:
+		return 1
+	case at == 1 && strings.Contains(domain, "."):
+		return 2
+	}
+	return 0
 }
 
 // maxAsked bounds what is read of a body for a name.
@@ -59,7 +95,8 @@ func (f *Finder) askedOf(x *exchange.Exchange) *Asked {
 	if name == "" || len(name) > 256 {
 		return nil
 	}
-	return &Asked{Question: questionOf(path), Principal: strings.Clone(name), PrincipalID: f.key.principal(name)}
+	name = strings.Clone(name)
+	return &Asked{Question: questionOf(path), Principal: name, PrincipalID: f.key.principal(name), name: name}
 }
 
 // namesSomebody is a first look at a query.

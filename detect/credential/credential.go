@@ -266,6 +266,8 @@ type Login struct {
 	// in lower case. Both are zero where none was sent.
 	Principal   string
 	PrincipalID ID
+	// NameForm says how the identifier is built, as Asked.Form does.
+	NameForm uint8
 	// Password is the keyed fingerprint of the secret, zero where passwords
 	// cannot be compared (Digest, NTLM).
 	Password ID
