@@ -37,10 +37,10 @@ func (a *Asked) Typed(o *Asked) bool {
 
 // Form says how the name is built: what checks the form of a name sees no other
 // difference between two of the same.
-func (a *Asked) Form() uint8 { return formOf(a.name) }
+func (a *Asked) Form() uint8 { return nameForm(a.name) }
 
-// formOf tells addresses of mail, plain names, and all others.
-func formOf(name string) uint8 {
+// nameForm tells addresses of mail, plain names, and all others.
+func nameForm(name string) uint8 {
 	if len(name) < 3 || len(name) > 64 {
 		return 0
 	}

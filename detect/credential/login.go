@@ -176,7 +176,7 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 	if form == "" || form == "query" && s != &l.password || form != "query" && !body {
 		return nil
 	}
-	login := &Login{Form: form, Principal: strings.Clone(user), PrincipalID: f.key.principal(user), NameForm: formOf(user), Password: s.id, Place: s.place, OneTime: codeIsSecret || s == &l.code}
+	login := &Login{Form: form, Principal: strings.Clone(user), PrincipalID: f.key.principal(user), NameForm: nameForm(user), Password: s.id, Place: s.place, OneTime: codeIsSecret || s == &l.code}
 	if s == &l.password {
 		login.Which, login.Default = defaultPair(user, s.value)
 		login.Common = common(s.value)
@@ -193,7 +193,8 @@ func (f *Finder) pinnedLogin() *Login {
 		return nil
 	}
 	login := &Login{
-		Form: form, Principal: strings.Clone(l.user), PrincipalID: f.key.principal(l.user), Password: s.id, Place: s.place,
+		Form: form, Principal: strings.Clone(l.user), PrincipalID: f.key.principal(l.user), NameForm: nameForm(l.user),
+		Password: s.id, Place: s.place,
 		OneTime: f.fields.OneTime, Common: common(s.value),
 	}
 	login.Which, login.Default = defaultPair(l.user, s.value)

@@ -114,15 +114,15 @@ func (r *Randomness) Bits() float64 {
 	}
 	bits := 0.0
 	for _, p := range r.positions {
-		bits += math.Log2(float64(alphabet(p)))
+		bits += math.Log2(float64(characters(p)))
 	}
 	return bits
 }
 
-// alphabet gives the number of characters that may stand in a position where
+// characters gives the number of characters that may stand in a position where
 // those were seen: it is rounded up, from one that cannot be of a larger
 // alphabet by chance.
-func alphabet(seen [2]uint64) int {
+func characters(seen [2]uint64) int {
 	var digits, hex, lower, upper, other int
 	for w, word := range seen {
 		for b := range 64 {
