@@ -44,6 +44,15 @@ func (p *Pass) LikeGood() bool {
 // all that carried one.
 func (p *Pass) Callers() (anonymous, refused, others uint32) { return p.endpoint.Callers(p.Now()) }
 
+// WithCredentialElsewhere counts the requests with a good credential that had
+// success at the same method and path template, at whatever host, and reports
+// whether none had success there without one. Those of the exchange's own
+// endpoint that had none, as many as are given, are left out. It takes long:
+// it is for those who ask seldom.
+func (p *Pass) WithCredentialElsewhere(own uint64) (n uint32, always bool) {
+	return p.engine.endpoints.Elsewhere(p.endpoint, p.Exchange().Request.Method, p.ins.Path, uint32(min(own, 1<<30)), p.Now())
+}
+
 // Resource is what an exchange asked for, to be compared with what others
 // get later.
 type Resource struct {

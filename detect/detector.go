@@ -109,6 +109,7 @@ const (
 	Described                       // documents describe the API (Pass.Spec)
 	Asks                            // a question about an account (Pass.Asked)
 	EveryExchange                   // all of them
+	InnerHop                        // none of them: the exchange is another's inner hop, which else counts for nothing
 )
 
 // Option is one setting of a detector. Default is an int, time.Duration,

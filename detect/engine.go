@@ -115,6 +115,7 @@ type Stats struct {
 	// others.
 	Displaced uint64
 	Endpoints endpoint.Stats
+	Hops      HopStats
 	Issuers   issuer.Stats
 	Windows   map[string]window.Stats
 	// WindowBytes (an estimate) are those of all windows as of now.
@@ -140,6 +141,7 @@ type Engine struct {
 	byNeeds   map[Needs][]*running
 	endpoints *endpoint.Map
 	issuers   *issuer.Ledger
+	hops      *hops
 	collapsed uint64
 
 	open  map[recordKey]*record
@@ -212,8 +214,8 @@ func NewEngine(o Options) (*Engine, error) {
 	o = o.complete()
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{Declared: o.declared()}),
-		issuers: issuer.NewLedger(issuer.Limits{}),
-		open:    make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
+		issuers: issuer.NewLedger(issuer.Limits{}), hops: newHops(),
+		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		budget: window.NewBudget(uint64(o.WindowBytes)),
 		slots:  make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
 	}
@@ -344,20 +346,45 @@ func (e *Engine) Exchange(ins *Inspection) {
 		e.handshake(ins)
 		return
 	}
+	e.release(ins.Exchange.End)
+	if inner := e.hops.match(ins, e.options.trustedPeer); inner != nil {
+		e.inner(inner)
+	}
+	if !e.hops.hold(ins) {
+		e.exchange(ins)
+	}
+}
+
+// release lets exchanges go on that were held as inner hops and are none.
+func (e *Engine) release(now capture.Time) {
+	for len(e.hops.held) > 0 {
+		ins := e.hops.next(now)
+		if ins == nil {
+			return
+		}
+		e.exchange(ins)
+	}
+}
+
+// request is what an endpoint is found by.
+func request(ins *Inspection) endpoint.Request {
+	x, host := ins.Exchange, ins.Host
+	if host == "" {
+		host = x.Server.String()
+	}
+	return endpoint.Request{
+		Host: host, Method: x.Request.Method, Path: ins.Path, Operation: ins.Operation, Client: ins.Client, Status: ins.Answer.Status,
+	}
+}
+
+func (e *Engine) exchange(ins *Inspection) {
 	e.stats.Exchanges++
 	x := ins.Exchange
 	p := &e.pass
 	*p = Pass{engine: e, ins: ins}
 	now := p.Now()
-	host := ins.Host
-	if host == "" {
-		host = x.Server.String()
-	}
-	var asked endpoint.Request
+	asked := request(ins)
 	if x.Request.Present {
-		asked = endpoint.Request{
-			Host: host, Method: x.Request.Method, Path: ins.Path, Operation: ins.Operation, Client: ins.Client, Status: ins.Answer.Status,
-		}
 		p.endpoint, p.template = e.endpoints.Find(&asked, now)
 	} else {
 		p.endpoint = e.endpoints.None()
@@ -375,7 +402,7 @@ func (e *Engine) Exchange(ins *Inspection) {
 	e.suspect = false
 	e.tokens.next()
 	if ins.Published != nil {
-		e.issuers.Publish(host, ins.Published, now)
+		e.issuers.Publish(asked.Host, ins.Published, now)
 		if e.ledgers != nil {
 			e.ledgers.published(p, ins.Published)
 		}
@@ -444,6 +471,7 @@ func (e *Engine) needing(has Needs) []*running {
 // done off the packet path is answered at one of the next, and findings without
 // news for long are closed.
 func (e *Engine) Mark(clock capture.Time) {
+	e.release(clock)
 	e.marks++
 	e.settle(e.marks)
 	for _, w := range e.windows {
@@ -468,6 +496,7 @@ func (e *Engine) Mark(clock capture.Time) {
 // Close tells the last version of every open finding, in the order in which
 // they had their last news.
 func (e *Engine) Close() {
+	e.release(capture.Time(math.MaxInt64))
 	e.settle(allJobs)
 	for front := e.order.Front(); front != nil; front = e.order.Front() {
 		e.close(front.Value.(*record))
@@ -480,6 +509,7 @@ func (e *Engine) Close() {
 // Stats may be called between other calls.
 func (e *Engine) Stats() Stats {
 	s := e.stats
+	s.Hops = e.hops.stats
 	s.Endpoints, s.Issuers = e.endpoints.Stats(), e.issuers.Stats()
 	if e.ledgers != nil {
 		s.Displaced = e.ledgers.evicted()

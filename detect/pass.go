@@ -274,11 +274,7 @@ func (p *Pass) Exchange() *exchange.Exchange { return p.ins.Exchange }
 // TrustedPeer reports whether the connection's other end may say who a request
 // is for: a trusted proxy, or where none is configured, a private address.
 func (p *Pass) TrustedPeer() bool {
-	peer, trusted := p.ins.Exchange.Client.Addr(), p.engine.options.TrustedProxies
-	if len(trusted) == 0 {
-		return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
-	}
-	return within(trusted, peer)
+	return p.engine.options.trustedPeer(p.ins.Exchange.Client.Addr())
 }
 
 // Asked is what the request asks about an account, nil where nothing.

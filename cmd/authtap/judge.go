@@ -296,6 +296,8 @@ func (c *counts) engine(s *detect.Stats) {
 	c.some(evicted, "keys of sliding windows made room for others")
 	c.some(late, "observations older than their window")
 	c.some(s.Forgotten, "entries of detectors' memory made room for others")
+	c.some(s.Hops.Inner, "exchanges seen again behind a proxy, counted once")
+	c.some(s.Hops.Early, "exchanges behind a proxy not waited with: too many at a time")
 	c.some(s.Endpoints.HostsFull, "exchanges with hosts that are too many to be learned")
 	c.some(s.Endpoints.TemplatesFull, "exchanges with paths and methods that are too many to be learned")
 	c.some(s.Endpoints.OperationsFull, "exchanges with operations that are too many to be learned")

@@ -1,6 +1,10 @@
 package endpoint
 
-import "github.com/authtap/authtap/capture"
+import (
+	"slices"
+
+	"github.com/authtap/authtap/capture"
+)
 
 // LikeGood reports whether an answer has a shape that answers to good
 // credentials have.
@@ -26,4 +30,44 @@ func (e *Endpoint) Callers(now capture.Time) (anonymous, refused, others uint32)
 		others += e.sum[Good][o] + e.sum[Bad][o]
 	}
 	return anonymous, refused, others
+}
+
+// Elsewhere counts the requests with a good credential that had success at a
+// method and path of whatever host, and reports whether none had success
+// without one. Of self, own of those without are left out.
+func (m *Map) Elsewhere(self *Endpoint, method, path string, own uint32, now capture.Time) (n uint32, always bool) {
+	always = true
+	for _, h := range m.hosts {
+		for _, e := range h.at(path) {
+			if e = e.resolve(); e.method != method {
+				continue
+			}
+			e.advance(now)
+			n += e.letIn()
+			anonymous := e.sum[None][Success]
+			if e == self.resolve() {
+				anonymous -= min(anonymous, own)
+			} else if e.letIn() == 0 {
+				continue // another that is not asked with credentials either
+			}
+			always = always && anonymous == 0
+		}
+	}
+	return n, always
+}
+
+// at gives the endpoints that are known of a path.
+func (h *host) at(path string) []*Endpoint {
+	var list []*Endpoint
+	for _, g := range h.declarations {
+		for _, d := range g.of(path) {
+			if n := h.declared[d]; n != nil {
+				list = append(list, n.endpoints...)
+			}
+		}
+	}
+	if n := h.root.walk(path, 0); n != nil && len(list) == 0 {
+		list = slices.Clone(n.endpoints)
+	}
+	return list
 }

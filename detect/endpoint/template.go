@@ -321,15 +321,17 @@ func (m *Map) Remember(r *Request, a *Answer, creds []credential.Credential, oth
 	}
 }
 
-// find walks the path without allocating.
-func (n *node) find(path string) *node {
+// find walks the path without allocating, and counts it as a request.
+func (n *node) find(path string) *node { return n.walk(path, 1) }
+
+func (n *node) walk(path string, hits uint32) *node {
 	for rest := path; ; {
 		seg, next, more := cutSegment(rest)
 		child := n.child(seg)
 		if child == nil {
 			return nil
 		}
-		child.hits++
+		child.hits += hits
 		n, rest = child, next
 		if !more {
 			if n.template == "" {

@@ -94,6 +94,18 @@ func containsWord(words []string, segment string) bool {
 	return false
 }
 
+// isPublicPath reports a path that is public by its words.
+func isPublicPath(template string) bool {
+	for rest := template; rest != ""; {
+		var segment string
+		segment, rest, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+		if publicWord(segment) {
+			return true
+		}
+	}
+	return false
+}
+
 // publicWord reports a segment of a path that is public as a rule. Long words
 // count as parts of others, too (password-reset, csp-report).
 func publicWord(segment string) bool {

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -134,4 +135,11 @@ func TestBehindTLSByConfiguration(t *testing.T) {
 	if got := replay(t, script, detect.Options{BehindTLS: []string{"*.test"}}, "cleartext_credential"); got != "cleartext_credential info observed" {
 		t.Errorf("behind what ends TLS: %q", got)
 	}
+}
+
+func prefixes(list ...string) (out []netip.Prefix) {
+	for _, s := range list {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
 }

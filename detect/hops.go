@@ -1,0 +1,236 @@
+package detect
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/window"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// Where both sides of a proxy are watched, an exchange is seen twice: between
+// client and proxy, and between proxy and server (CATALOGUE.md, 1.2). The inner
+// one ends first. An exchange that says whom it is forwarded for is therefore
+// held until the outer one has come, or can no longer come; of peers of which
+// none ever comes, none is held any more.
+const (
+	// hopSpan is how far the two may be apart.
+	hopSpan = time.Second
+	// maxHeld bounds the exchanges that are held; the oldest makes room.
+	maxHeld = 1024
+	// hopTries is how many exchanges of a peer are held in vain before they are
+	// not held any more, hopRest for how long.
+	hopTries = 64
+	hopRest  = time.Hour
+	maxPeers = 4096
+)
+
+// hops holds inner exchanges.
+type hops struct {
+	// held are in the order in which they came; those that were found to be
+	// another's inner hop are nil.
+	held    []heldHop
+	waiting map[hopKey]int // how many of held, by what their outer one is found by
+	peers   *window.Cache[netip.Addr, hopPeer]
+	stats   HopStats
+}
+
+// HopStats count exchanges that were seen on two hops.
+type HopStats struct {
+	// Inner are those that another exchange is the outer hop of; they count for
+	// nothing. Early are those that were not held for as long as the outer one
+	// may take, since too many were.
+	Inner, Early uint64
+}
+
+type heldHop struct {
+	ins *Inspection
+	key hopKey
+	due capture.Time
+}
+
+// hopKey is what two hops of an exchange have in common: the client of the
+// outer one, and what is asked for.
+type hopKey struct {
+	client         netip.Addr
+	method, target string
+	length         int64
+	body           uint64
+}
+
+// hopPeer is what is known of a peer that forwards.
+type hopPeer struct {
+	vain  int // exchanges held in vain since the last that was not
+	since capture.Time
+}
+
+func newHops() *hops {
+	return &hops{waiting: map[hopKey]int{}, peers: window.NewCache[netip.Addr, hopPeer](maxPeers, 24*time.Hour)}
+}
+
+// hold takes an exchange that may be an inner hop and reports whether it does.
+func (h *hops) hold(ins *Inspection) bool {
+	x := ins.Exchange
+	if !ins.forwardedFor.IsValid() || ins.forwardedFor == x.Client.Addr() || !x.Request.Present {
+		return false
+	}
+	peer, _ := h.peers.At(x.Client.Addr(), x.End)
+	if peer.vain >= hopTries {
+		if x.End.Sub(peer.since) < hopRest {
+			return false
+		}
+		peer.vain = 0
+	}
+	k := keyOf(ins, ins.forwardedFor)
+	h.held = append(h.held, heldHop{ins, k, x.End.Add(hopSpan)})
+	h.waiting[k]++
+	return true
+}
+
+// match gives the held exchange that x is the outer hop of, nil where there is
+// none, and holds it no longer.
+func (h *hops) match(ins *Inspection, trusted func(netip.Addr) bool) *Inspection {
+	x := ins.Exchange
+	if len(h.waiting) == 0 || !x.Request.Present {
+		return nil
+	}
+	k := keyOf(ins, x.Client.Addr())
+	if h.waiting[k] == 0 {
+		return nil
+	}
+	for i := range h.held {
+		inner := h.held[i].ins
+		if inner == nil || h.held[i].key != k || !hopsOfOne(x, inner.Exchange, trusted) {
+			continue
+		}
+		h.forget(i)
+		if peer := h.peers.Get(inner.Exchange.Client.Addr(), x.End); peer != nil {
+			peer.vain = 0
+		}
+		h.stats.Inner++
+		return inner
+	}
+	return nil
+}
+
+// hopsOfOne reports whether two exchanges are the outer and the inner hop of
+// one. Anybody can write whom he forwards for, so it must come from where the
+// outer one went, or from a peer that may say so.
+func hopsOfOne(outer, inner *exchange.Exchange, trusted func(netip.Addr) bool) bool {
+	apart := inner.Request.Start.Sub(outer.Request.Start)
+	peer := inner.Client.Addr()
+	return apart <= hopSpan && apart >= -hopSpan && inner.Server != outer.Server &&
+		inner.Response.Status == outer.Response.Status &&
+		(peer == outer.Server.Addr() || trusted(peer))
+}
+
+func (h *hops) forget(i int) {
+	if k := h.held[i].key; h.waiting[k] == 1 {
+		delete(h.waiting, k)
+	} else {
+		h.waiting[k]--
+	}
+	h.held[i].ins = nil
+}
+
+// next gives the oldest exchange that is no longer to be held at a time; nil
+// where there is none.
+func (h *hops) next(now capture.Time) *Inspection {
+	for len(h.held) > 0 {
+		first := &h.held[0]
+		ins := first.ins
+		switch {
+		case ins == nil:
+		case first.due >= now && len(h.held) <= maxHeld:
+			return nil
+		default:
+			if first.due >= now {
+				h.stats.Early++
+			}
+			peer, _ := h.peers.At(ins.Exchange.Client.Addr(), ins.Exchange.End)
+			if peer.vain++; peer.vain >= hopTries {
+				peer.since = ins.Exchange.End
+			}
+			h.forget(0)
+		}
+		if h.held = h.held[1:]; len(h.held) == 0 {
+			h.held = nil
+		}
+		if ins != nil {
+			return ins
+		}
+	}
+	return nil
+}
+
+func keyOf(ins *Inspection, client netip.Addr) hopKey {
+	r := &ins.Exchange.Request
+	target := r.Target
+	if i := strings.Index(target, "://"); i > 0 && target[0] != '/' {
+		// The absolute form of one hop is not that of the other.
+		if target = target[i+3:]; strings.IndexByte(target, '/') >= 0 {
+			target = target[strings.IndexByte(target, '/'):]
+		}
+	}
+	return hopKey{client, r.Method, target, r.Body.Length, ins.body}
+}
+
+// bodySeed makes hashes of bodies, which are compared within a run only.
+var bodySeed = maphash.MakeSeed()
+
+// bodySum tells bodies apart, by their beginnings.
+func bodySum(b []byte) uint64 {
+	if len(b) == 0 {
+		return 0
+	}
+	return maphash.Bytes(bodySeed, b[:min(len(b), 4096)])
+}
+
+// forwardedFor gives the address that the last proxy says a request came to it
+// from: the right-most of X-Forwarded-For, else of Forwarded (RFC 7239).
+func forwardedFor(h exchange.Header) (addr netip.Addr) {
+	for i := range h {
+		switch n := len(h[i].Name); {
+		case n == 15 && h[i].Name[14]|0x20 == 'r' && strings.EqualFold(h[i].Name, "X-Forwarded-For"):
+			v := h[i].Value
+			addr, _ = parseHop(v[strings.LastIndexByte(v, ',')+1:])
+		case n == 9 && h[i].Name[0]|0x20 == 'f' && !addr.IsValid() && strings.EqualFold(h[i].Name, "Forwarded"):
+			for pair := range strings.SplitSeq(h[i].Value[strings.LastIndexByte(h[i].Value, ',')+1:], ";") {
+				if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, "for") {
+					addr, _ = parseHop(value)
+				}
+			}
+		}
+	}
+	if addr.IsLoopback() || addr.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// inner shows an inner hop to those who ask for them. Nothing is learned of it:
+// what a proxy is given says little of what clients are.
+func (e *Engine) inner(ins *Inspection) {
+	p := &e.pass
+	*p = Pass{engine: e, ins: ins, endpoint: e.endpoints.None()}
+	e.suspect = false
+	e.tokens.next()
+	asked := request(ins)
+	p.endpoint, p.template = e.endpoints.Find(&asked, p.Now())
+	p.outcome = p.endpoint.Outcome(&ins.Answer, p.Now())
+	for _, d := range e.needing(InnerHop) {
+		p.look(d)
+		d.Exchange(p, ins.Exchange)
+	}
+}
+
+// trustedPeer reports whether a peer may say who a request is for.
+func (o *Options) trustedPeer(peer netip.Addr) bool {
+	if len(o.TrustedProxies) == 0 {
+		return peer.IsPrivate() || peer.IsLoopback() || peer.IsLinkLocalUnicast()
+	}
+	return within(o.TrustedProxies, peer)
+}

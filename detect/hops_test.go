@@ -1,0 +1,56 @@
+package detect
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/reassembly/exchange"
+)
+
+// A peer of which no outer hop ever comes is not waited with, for an hour.
+func TestPeersOfOneSide(t *testing.T) {
+	h := newHops()
+	at := capture.Time(1e18)
+	forwarded := func() *Inspection {
+		x := &exchange.Exchange{Client: netip.MustParseAddrPort("10.0.0.1:40000"), Server: netip.MustParseAddrPort("10.0.0.2:80"), End: at}
+		x.Request = exchange.Message{Present: true, Method: "GET", Target: "/", Start: at}
+		return &Inspection{Exchange: x, forwardedFor: netip.MustParseAddr("203.0.113.7")}
+	}
+	held := 0
+	for range 3 * hopTries {
+		for h.next(at) != nil {
+		}
+		if h.hold(forwarded()) {
+			held++
+		}
+		at = at.Add(2 * time.Second)
+	}
+	if held != hopTries {
+		t.Errorf("%d exchanges were held, want %d", held, hopTries)
+	}
+	if at = at.Add(hopRest); !h.hold(forwarded()) {
+		t.Error("after an hour it is not tried again")
+	}
+	if len(h.waiting) != 1 {
+		t.Errorf("%d wait", len(h.waiting))
+	}
+	if h.next(capture.Time(1 << 62)); len(h.waiting) != 0 || len(h.held) != 0 {
+		t.Error("something is held for ever")
+	}
+}
+
+func TestForwardedFor(t *testing.T) {
+	for value, want := range map[string]string{
+		"203.0.113.7": "203.0.113.7", "192.0.2.1, 203.0.113.7:1234": "203.0.113.7", "[2001:db8::1]:80": "2001:db8::1",
+		"127.0.0.1": "invalid IP", "unknown": "invalid IP", "": "invalid IP", "203.0.113.7, ": "invalid IP",
+	} {
+		if got := forwardedFor(exchange.Header{{Name: "x-forwarded-for", Value: value}}).String(); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+	if got := forwardedFor(exchange.Header{{Name: "Forwarded", Value: `for=192.0.2.1, for="203.0.113.7:99";proto=https`}}).String(); got != "203.0.113.7" {
+		t.Errorf("Forwarded: %s", got)
+	}
+}
