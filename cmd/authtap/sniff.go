@@ -91,6 +91,11 @@ fail-on and max-findings; all else needs a new start.`,
 				}
 				sources = append(sources, taps[i])
 			}
+			if s.User != "" {
+				if err := become(s.User); err != nil {
+					return err
+				}
+			}
 			err = p.judge(cmd.Context(), s, sources, taps, func() (config.Settings, error) { return p.settings(cmd) })
 			return errors.Join(err, c.close())
 		},

@@ -24,7 +24,10 @@ type Exec struct {
 	Timeout time.Duration
 }
 
-type program struct{ Exec }
+type program struct {
+	Exec
+	shed bool
+}
 
 func newProgram(e Exec) (*program, error) {
 	if len(e.Command) == 0 || e.Command[0] == "" {
@@ -36,7 +39,7 @@ func newProgram(e Exec) (*program, error) {
 	if e.Timeout <= 0 {
 		e.Timeout = 10 * time.Second
 	}
-	return &program{e}, nil
+	return &program{Exec: e}, nil
 }
 
 func (p *program) begin() error { return nil }
@@ -44,6 +47,10 @@ func (p *program) begin() error { return nil }
 func (p *program) expire(time.Time) (next time.Time, err error) { return next, nil }
 
 func (p *program) do(ctx context.Context, f *detect.Finding) error {
+	if !p.shed {
+		shed()
+		p.shed = true
+	}
 	in, err := json.Marshal(f)
 	if err != nil {
 		return err

@@ -94,7 +94,9 @@ type Settings struct {
 
 	// Of live capture. Engine is what captures, empty for the program's choice;
 	// Rings are those of each interface, 0 for as many as there are shards.
+	// User is whom root becomes when the captures are open, empty for nobody else.
 	Interfaces []string
+	User       string
 	Engine     Engine
 	Rings      int
 	SnapLen    Size
@@ -188,6 +190,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	}
 	if g&Live != 0 {
 		fs.StringSliceVarP(&s.Interfaces, "interface", "i", s.Interfaces, "interface to capture from; may be repeated")
+		fs.StringVar(&s.User, "user", s.User, "become this user when the captures are open; for root, who keeps no rights by it")
 		fs.Var(&s.Engine, "engine", "what captures: afpacket (rings, Linux's own), libpcap; by default afpacket where it can be opened")
 		fs.IntVar(&s.Rings, "rings", s.Rings, "rings that an interface's packets are spread over, with afpacket; 0: as many as shards")
 		fs.Var(&s.SnapLen, "snaplen", "bytes captured of a packet")
