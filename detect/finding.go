@@ -69,6 +69,16 @@ var confidenceNames = [...]string{"", "certain", "firm", "tentative"}
 // String gives the name in findings.
 func (c Confidence) String() string { return confidenceNames[c] }
 
+// ParseConfidence reads a name.
+func ParseConfidence(name string) (Confidence, error) {
+	for i, n := range confidenceNames {
+		if i > 0 && n == name {
+			return Confidence(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown confidence %q: it is one of %s", name, strings.Join(confidenceNames[1:], ", "))
+}
+
 // MarshalText lets a Confidence stand in JSON.
 func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
@@ -106,6 +116,9 @@ type Finding struct {
 	CommunityID string  `json:"community_id"`
 	Capture     Capture `json:"capture"`
 	Sensor      string  `json:"sensor"`
+	// Suppressed is the reason why the finding is not told; it is printed where
+	// that is asked for, and never stored.
+	Suppressed string `json:"suppressed,omitempty"`
 }
 
 // Timestamp is a packet time in the form of the output.

@@ -44,7 +44,10 @@ func (p *program) configure() *cobra.Command {
 			for i := range s.Pins {
 				fmt.Fprintf(t, "endpoint\t%s\n", config.DescribePin(&s.Pins[i]))
 			}
-			return t.Flush()
+			if err := t.Flush(); err != nil {
+				return err
+			}
+			return describeRules(p.stdout, &s)
 		},
 	}
 	check.Flags().BoolVar(&live, "live", false, "as for live capture")

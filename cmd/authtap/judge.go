@@ -14,6 +14,7 @@ import (
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/custom"
 	"github.com/authtap/authtap/detect/rules"
 	"github.com/authtap/authtap/reassembly/exchange"
 	"github.com/authtap/authtap/store"
@@ -29,24 +30,25 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	if err != nil {
 		return err
 	}
-	f := findings{most: s.MaxFindings, last: map[string]int{}, failOn: detect.Severity(s.FailOn)}
+	f := findings{most: s.MaxFindings, last: map[string]int{}, failOn: detect.Severity(s.FailOn), showSuppressed: s.ShowSuppressed}
 	if live {
 		f.live = p.printing(s.Format)
 	} else {
 		f.print = func(list []detect.Finding) error { return p.printAll(s.Format, list) }
 	}
 	var names inputNames
-	optionsOf := func(s *config.Settings) (detect.Options, error) {
-		o, err := detection(s, live)
+	optionsOf := func(s *config.Settings) (detect.Options, *custom.Set, error) {
+		o, rules, err := detection(s, live, custom.Options{})
 		o.Key = credential.Key(key)
 		o.Input = func(i uint32) string { return names.of(sources[0], int(i)) }
 		o.Emit, o.AuthEvent, o.Occurrence = f.emit, f.authEvent, f.occurrence
+		o.Suppress, o.Expire = f.suppress, p.expired
 		if s.Store != "none" {
 			o.Endpoint, o.Use, o.IssuerKey = f.endpoint, f.use, f.issuerKey
 		}
-		return o, err
+		return o, rules, err
 	}
-	options, err := optionsOf(&s)
+	options, rules, err := optionsOf(&s)
 	if err != nil {
 		return err
 	}
@@ -63,7 +65,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	}
 	t := task{settings: s, sources: sources, taps: taps, bodies: true, judged: func(s *statistics) {
 		judged := engine.Stats()
-		s.Engine, s.Printing = &judged, &printingStats{Beyond: f.beyond}
+		s.Engine, s.Printing, s.Rules = &judged, &printingStats{Beyond: f.beyond}, ruleStats(rules)
 	}}
 	t.delivered = func(s *statistics) {
 		s.Triggers = f.triggers.Stats()
@@ -95,7 +97,8 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 				p.warn("the configuration stays as it is: %v", err) // but for what shards do
 				return
 			}
-			f.failOn = detect.Severity(c.settings.FailOn)
+			rules = c.rules
+			f.failOn, f.showSuppressed = detect.Severity(c.settings.FailOn), c.settings.ShowSuppressed
 			if err := f.triggers.replace(c.settings.Triggers, c.settings.TrustedProxies); err != nil {
 				p.warn("the triggers stay as they are: %v", err)
 			}
@@ -126,17 +129,21 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 	return err
 }
 
-// detection gives the engine's options, as far as settings say them.
-func detection(s *config.Settings, live bool) (o detect.Options, err error) {
+// detection gives the engine's options, as far as settings say them, and the
+// rules that are among its detectors.
+func detection(s *config.Settings, live bool, asked custom.Options) (o detect.Options, set *custom.Set, err error) {
 	memory := budget(s, live)
 	o = detect.Options{
 		Pins: s.Pins, SessionCookies: s.SessionCookies, Services: s.ServiceCredentials.Services, BehindTLS: s.BehindTLS,
 		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
 		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
 		LedgerRows: s.Limit("ledger-rows", memory),
-		Live:       live, Settings: map[string]detect.Values{},
+		Live:       live, Settings: map[string]detect.Values{}, Overrides: map[string][]detect.Override{}, Suppressions: s.Suppress,
 	}
-	for _, d := range rules.All() {
+	if set, err = custom.Compile(s.Custom, asked); err != nil {
+		return o, nil, err
+	}
+	for _, d := range slices.Concat(rules.All(), set.Detectors()) {
 		if len(s.Only) > 0 && !slices.Contains(s.Only, d.Name) || slices.Contains(s.Disable, d.Name) {
 			continue
 		}
@@ -144,15 +151,18 @@ func detection(s *config.Settings, live bool) (o detect.Options, err error) {
 		if v := s.Detectors[d.Name]; len(v) > 0 {
 			o.Settings[d.Name] = v
 		}
+		if v := s.Overrides[d.Name]; len(v) > 0 {
+			o.Overrides[d.Name] = v
+		}
 	}
 	if live && o.Sensor == "" {
 		o.Sensor, _ = os.Hostname()
 	}
 	if o.Declared, err = documents(s.OpenAPI); err != nil {
-		return o, err
+		return o, nil, err
 	}
 	o.Secrets, err = secrets(s.JWTSecrets)
-	return o, err
+	return o, set, err
 }
 
 // secrets gives the candidates for weak signing secrets, those of the user's
@@ -181,7 +191,9 @@ type findings struct {
 	err      error // of printing or storing: ends the run
 	failOn   detect.Severity
 	met      bool // a finding is as severe as failOn
-	closed   bool
+	// showSuppressed prints what is suppressed, too.
+	showSuppressed bool
+	closed         bool
 
 	// In a replay: the last versions, by ID, how many there may be, and what
 	// prints them.
@@ -206,6 +218,19 @@ func (f *findings) emit(x detect.Finding) {
 	f.err = errors.Join(f.err, f.triggers.Write(context.Background(), store.Of(x)))
 	if f.delivery != nil {
 		f.err = errors.Join(f.err, f.delivery.batcher.Finding(x))
+	}
+}
+
+// suppress takes a version of a finding that is not told.
+func (f *findings) suppress(x detect.Finding, s *detect.Suppression) {
+	if f.err != nil || !f.showSuppressed {
+		return
+	}
+	x.Suppressed = s.Reason
+	if f.live != nil {
+		f.err = f.live.Write(context.Background(), store.Of(x))
+	} else {
+		f.keep(x)
 	}
 }
 
@@ -251,7 +276,9 @@ func (f *findings) keep(x detect.Finding) {
 		f.last[x.ID] = len(f.list)
 		f.list = append(f.list, x)
 	case x.Version == 1:
-		f.severity(x.Severity)
+		if x.Suppressed == "" {
+			f.severity(x.Severity)
+		}
 		f.beyond++
 	}
 }
@@ -275,7 +302,9 @@ func (f *findings) close() error {
 		return cmp.Or(cmp.Compare(a.FirstSeen, b.FirstSeen), cmp.Compare(a.ID, b.ID))
 	})
 	for i := range f.list {
-		f.severity(f.list[i].Severity)
+		if f.list[i].Suppressed == "" {
+			f.severity(f.list[i].Severity)
+		}
 	}
 	if printing := f.print(f.list); !errors.Is(printing, syscall.EPIPE) {
 		err = errors.Join(err, printing)
@@ -286,6 +315,8 @@ func (f *findings) close() error {
 // engine adds what the engine counted.
 func (c *counts) engine(s *detect.Stats) {
 	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
+	c.some(s.Suppressed, "findings suppressed")
+	c.some(s.Expired, "findings that a suppression kept until it expired")
 	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
 	c.some(s.Deferred, "guesses at secrets and checks of signatures left out: too many at a time")
 	var keys, evicted, late uint64

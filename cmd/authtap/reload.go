@@ -9,12 +9,14 @@ import (
 
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/custom"
 )
 
 // change is another configuration, on its way to all that change with it.
 type change struct {
 	settings config.Settings
 	options  detect.Options
+	rules    *custom.Set
 }
 
 // reloads reads the configuration again whenever there is a SIGHUP. What is
@@ -23,7 +25,7 @@ type reloads struct {
 	p       *program
 	now     config.Settings // in force, or on the way
 	read    func() (config.Settings, error)
-	options func(*config.Settings) (detect.Options, error)
+	options func(*config.Settings) (detect.Options, *custom.Set, error)
 	pending atomic.Pointer[change]
 }
 
@@ -57,7 +59,7 @@ func (r *reloads) reload() {
 		return
 	}
 	settings, restart := r.now.Reloaded(&next)
-	options, err := r.options(&settings)
+	options, rules, err := r.options(&settings)
 	if err == nil {
 		_, err = detect.NewEngine(options) // whether it can be
 	}
@@ -69,7 +71,7 @@ func (r *reloads) reload() {
 		r.p.warn("only a new start changes %s", strings.Join(restart, ", "))
 	}
 	r.now = settings
-	r.pending.Store(&change{settings, options})
+	r.pending.Store(&change{settings, options, rules})
 }
 
 // take gives a change that waits; nil for none. The pipeline asks it before

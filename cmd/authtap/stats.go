@@ -7,6 +7,7 @@ import (
 
 	"github.com/authtap/authtap/cmd/authtap/internal/pipeline"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/custom"
 	"github.com/authtap/authtap/reassembly/decode"
 	"github.com/authtap/authtap/reassembly/tlswire/secret"
 	"github.com/authtap/authtap/store"
@@ -19,6 +20,7 @@ type statistics struct {
 	Secrets  *secret.Stats
 	Engine   *detect.Stats
 	Printing *printingStats
+	Rules    map[string]custom.Stats
 	Batcher  *store.BatcherStats
 	Spool    *store.SpoolStats
 	Sender   *store.SenderStats
@@ -43,6 +45,7 @@ func (s *statistics) lines(taps []tap) *counts {
 		return c
 	}
 	c.engine(s.Engine)
+	c.rules(s.Rules)
 	if s.Printing != nil {
 		c.some(s.Printing.Beyond, "findings not printed: more than --max-findings")
 	}

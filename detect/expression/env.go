@@ -242,7 +242,7 @@ func (e *Exchange) header(m *Message, name string) string {
 func (e *Exchange) json(m *Message, path string) any {
 	if !m.tried {
 		m.tried = true
-		if json.Unmarshal(m.of.Body.Bytes, &m.parsed) != nil {
+		if m.of.Damage != 0 || json.Unmarshal(m.of.Body.Bytes, &m.parsed) != nil {
 			m.parsed = nil
 		}
 	}

@@ -70,6 +70,9 @@ func (t *Text) Write(ctx context.Context, b *store.Block) error {
 		if f.Count > 1 {
 			fmt.Fprintf(&all, ", %d times", f.Count)
 		}
+		if f.Suppressed != "" {
+			all.WriteString(", suppressed: " + Escape(f.Suppressed))
+		}
 		all.WriteByte('\n')
 	}
 	_, err := io.WriteString(t.w, all.String())
@@ -111,7 +114,12 @@ type column struct {
 var columns = []column{
 	{"SEVERITY", 0, func(f *detect.Finding) string { return f.Severity.String() }},
 	{"VERDICT", 0, func(f *detect.Finding) string { return f.Verdict.String() }},
-	{"DETECTOR", 0, func(f *detect.Finding) string { return Escape(f.Detector) }},
+	{"DETECTOR", 0, func(f *detect.Finding) string {
+		if f.Suppressed != "" {
+			return Escape(f.Detector) + " (suppressed)"
+		}
+		return Escape(f.Detector)
+	}},
 	{"FIRST SEEN", 0, func(f *detect.Finding) string { return capture.Time(f.FirstSeen).Time().Format("2006-01-02 15:04:05") }},
 	{"COUNT", 0, func(f *detect.Finding) string { return strconv.FormatUint(f.Count, 10) }},
 	{"CLIENT", 0, func(f *detect.Finding) string { return cmp.Or(client(f), "several") }},

@@ -19,21 +19,14 @@ const maxEndpoints = 1000
 
 // endpoints reads the list of endpoints that the file describes.
 func (c *contents) endpoints(node ast.Node) error {
-	list, ok := node.(*ast.SequenceNode)
-	if !ok {
-		return located{fmt.Errorf("%d: a list of endpoints (- path: /login …) is expected here", line(node))}
-	}
-	if len(list.Values) > maxEndpoints {
+	if list, ok := node.(*ast.SequenceNode); ok && len(list.Values) > maxEndpoints {
 		return fmt.Errorf("%d endpoints are more than %d", len(list.Values), maxEndpoints)
 	}
-	for _, n := range list.Values {
+	return each(node, "endpoints (- path: /login …)", func(n ast.Node) error {
 		pins, err := pinsOf(n)
-		if err != nil {
-			return err
-		}
 		c.pins = append(c.pins, pins...)
-	}
-	return nil
+		return err
+	})
 }
 
 // pinsOf reads one endpoint, which has as many pins as methods.
@@ -146,11 +139,7 @@ func answers(node ast.Node) (*detect.Answers, error) {
 	e, err := expression.Compile[expression.Exchange, bool](text)
 	var its *expression.Error
 	if errors.As(err, &its) {
-		at := line(node) + its.Line - 1
-		if _, block := node.(*ast.LiteralNode); block {
-			at++ // its text begins below the sign
-		}
-		return nil, located{fmt.Errorf("%d: column %d of the expression: %s", at, its.Column, its.What)}
+		return nil, located{fmt.Errorf("%d: column %d of the expression: %s", textLine(node)+its.Line-1, its.Column, its.What)}
 	}
 	return e, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/custom"
 	"github.com/authtap/authtap/store/trigger"
 )
 
@@ -40,7 +41,7 @@ func Load(from Sources) (Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Detectors, s.Pins, s.Triggers = file.options, file.pins, file.triggers
+	s.Detectors, s.Overrides, s.Pins, s.Suppress, s.Triggers = file.options, file.overrides, file.pins, file.suppress, file.triggers
 
 	all.VisitAll(func(f *pflag.Flag) {
 		if err != nil {
@@ -61,6 +62,15 @@ func Load(from Sources) (Settings, error) {
 	})
 	if err != nil {
 		return s, err
+	}
+	s.Disable = append(s.Disable, file.off...)
+	for _, path := range s.Rules {
+		rules, err := ReadRules(path)
+		if err != nil {
+			return s, err
+		}
+		s.Custom = append(s.Custom, rules.Rules...)
+		s.Suppress = append(s.Suppress, rules.Suppress...)
 	}
 	return s, s.check(from.Detectors)
 }
@@ -87,12 +97,23 @@ func flagValues(f *pflag.Flag) []string {
 }
 
 func (s *Settings) check(detectors []detect.Detector) error {
-	exists := func(name string) bool {
+	builtIn := func(name string) bool {
 		return slices.ContainsFunc(detectors, func(d detect.Detector) bool { return d.Name == name })
+	}
+	if _, err := custom.Compile(s.Custom, custom.Options{Taken: builtIn}); err != nil {
+		return err
+	}
+	exists := func(name string) bool {
+		return builtIn(name) || slices.ContainsFunc(s.Custom, func(r custom.Rule) bool { return r.Name.Text == name })
 	}
 	for _, name := range slices.Concat(s.Only, s.Disable) {
 		if !exists(name) {
 			return fmt.Errorf("there is no detector %q: authtap detectors lists them", name)
+		}
+	}
+	for i := range s.Suppress {
+		if name := s.Suppress[i].Detector; name != "" && !exists(name) {
+			return fmt.Errorf("%s: there is no detector %q: authtap detectors lists them", s.Suppress[i].Where, name)
 		}
 	}
 	switch scheme, rest, _ := strings.Cut(s.Store, ":"); {
@@ -123,10 +144,14 @@ func (s *Settings) check(detectors []detect.Detector) error {
 
 // contents is what a file sets.
 type contents struct {
-	values   map[string]value
-	options  map[string]detect.Values
-	pins     []detect.Pin
-	triggers []trigger.Rule
+	values  map[string]value
+	options map[string]detect.Values
+	// overrides of options, and the detectors that are off.
+	overrides map[string][]detect.Override
+	off       []string
+	pins      []detect.Pin
+	suppress  []detect.Suppression
+	triggers  []trigger.Rule
 }
 
 type value struct {
@@ -136,46 +161,54 @@ type value struct {
 
 // readFile reads the YAML file at path.
 func readFile(path string, detectors []detect.Detector, known func(string) bool) (contents, error) {
-	c := contents{values: map[string]value{}, options: map[string]detect.Values{}}
+	c := contents{values: map[string]value{}, options: map[string]detect.Values{}, overrides: map[string][]detect.Override{}}
 	if path == "" {
 		return c, nil
 	}
+	return c, eachMember(path, "the configuration", func(name string, node ast.Node) (err error) {
+		switch {
+		case name == "detectors":
+			return c.detectors(node, detectors)
+		case name == "endpoints":
+			return c.endpoints(node)
+		case name == "suppress":
+			c.suppress, err = suppressions(path, node)
+			return err
+		case name == "triggers":
+			return c.readTriggers(node)
+		case !known(name):
+			return fmt.Errorf("unknown setting %q", name)
+		}
+		texts, err := c.setting(node)
+		c.values[name] = value{texts, line(node)}
+		return err
+	})
+}
+
+// eachMember calls f for each member of the YAML file at path. Errors name the
+// place.
+func eachMember(path, what string, f func(name string, node ast.Node) error) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return c, fmt.Errorf("cannot read the configuration: %w", err)
+		return fmt.Errorf("cannot read %s: %w", what, err)
 	}
 	tree, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
-			return c, fmt.Errorf("%s:%d: %s", path, syntax.GetToken().Position.Line, syntax.GetMessage())
+			return fmt.Errorf("%s:%d: %s", path, syntax.GetToken().Position.Line, syntax.GetMessage())
 		}
-		return c, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, doc := range tree.Docs {
 		if doc.Body == nil {
 			continue
 		}
-		err := mapping(doc.Body, func(name string, node ast.Node) error {
-			switch {
-			case name == "detectors":
-				return c.detectors(node, detectors)
-			case name == "endpoints":
-				return c.endpoints(node)
-			case name == "triggers":
-				return c.readTriggers(node)
-			case !known(name):
-				return fmt.Errorf("unknown setting %q", name)
-			}
-			texts, err := c.setting(node)
-			c.values[name] = value{texts, line(node)}
-			return err
-		})
-		if err != nil {
-			return c, fmt.Errorf("%s:%w", path, err)
+		if err := mapping(doc.Body, f); err != nil {
+			return fmt.Errorf("%s:%w", path, err)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // setting reads one value, a list of them, or (of limits) a mapping.
@@ -201,15 +234,85 @@ func (c *contents) detectors(node ast.Node, table []detect.Detector) error {
 		}
 		c.options[name] = detect.Values{}
 		return mapping(node, func(option string, node ast.Node) error {
-			j := slices.IndexFunc(table[i].Options, func(o detect.Option) bool { return o.Name == option })
-			if j < 0 {
-				return fmt.Errorf("detector %s has no option %q: authtap explain %s lists them", name, option, name)
+			switch option {
+			case "enabled":
+				on, err := boolean(node)
+				if !on {
+					c.off = append(c.off, name)
+				}
+				return err
+			case "overrides":
+				return each(node, "overrides (- host: …)", func(node ast.Node) error {
+					o, err := override(&table[i], node)
+					c.overrides[name] = append(c.overrides[name], o)
+					return err
+				})
 			}
-			v, err := like(table[i].Options[j].Default, node)
-			c.options[name][option] = v
-			return err
+			return setOption(&table[i], c.options[name], option, node)
 		})
 	})
+}
+
+// setOption reads one option of a detector.
+func setOption(d *detect.Detector, into detect.Values, name string, node ast.Node) error {
+	j := slices.IndexFunc(d.Options, func(o detect.Option) bool { return o.Name == name })
+	if j < 0 {
+		return fmt.Errorf("detector %s has no option %q: authtap explain %s lists them", d.Name, name, d.Name)
+	}
+	v, err := like(d.Options[j].Default, node)
+	into[name] = v
+	return err
+}
+
+// override reads options for a place.
+func override(d *detect.Detector, node ast.Node) (detect.Override, error) {
+	o := detect.Override{Values: detect.Values{}}
+	err := mapping(node, func(name string, node ast.Node) (err error) {
+		switch name {
+		case "host", "endpoint":
+			return place(&o.Place, name, node)
+		case "enabled":
+			on, err := boolean(node)
+			if o.Switch = detect.Off; on {
+				o.Switch = detect.On
+			}
+			return err
+		}
+		return setOption(d, o.Values, name, node)
+	})
+	switch {
+	case err != nil:
+		return o, err
+	case o.Place == detect.Place{}:
+		return o, located{fmt.Errorf("%d: an override needs a host or an endpoint", line(node))}
+	case o.Switch == detect.Unchanged && len(o.Values) == 0:
+		return o, located{fmt.Errorf("%d: nothing is said of %s", line(node), o.Place.String())}
+	}
+	return o, nil
+}
+
+// place reads the host or the endpoint of a place.
+func place(p *detect.Place, name string, node ast.Node) error {
+	text, err := scalar(node)
+	if err != nil {
+		return err
+	}
+	if name == "host" {
+		if name := strings.TrimPrefix(text, "*."); name == "" || strings.ContainsAny(name, "/*@ ") || strings.HasSuffix(name, ":80") || strings.HasSuffix(name, ":443") {
+			return fmt.Errorf("%q is not a host such as api.example.com, api.example.com:8080 or *.example.com", text)
+		}
+		p.Host = strings.ToLower(text)
+		return nil
+	}
+	verb, path, ok := strings.Cut(text, " ")
+	if !ok {
+		verb, path = "GET", text
+	}
+	if verb == "" || strings.ToUpper(verb) != verb || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#") || strings.Contains(strings.TrimSuffix(path, "*"), "*") {
+		return fmt.Errorf("%q is not an endpoint such as POST /login, /users/{id} or GET /admin/*", text)
+	}
+	p.Endpoint = text
+	return nil
 }
 
 // like reads a value of the same type as a default.
@@ -235,12 +338,17 @@ func like(def any, node ast.Node) (any, error) {
 		}
 		return d, nil
 	case bool:
-		if text != "true" && text != "false" {
-			return nil, fmt.Errorf("%q is neither true nor false", text)
-		}
-		return text == "true", nil
+		return boolean(node)
 	}
 	return text, nil
+}
+
+func boolean(node ast.Node) (bool, error) {
+	text, err := scalar(node)
+	if err == nil && text != "true" && text != "false" {
+		err = fmt.Errorf("%q is neither true nor false", text)
+	}
+	return text == "true", err
 }
 
 // located is an error that knows its line already.
@@ -262,6 +370,23 @@ func mapping(node ast.Node, f func(key string, value ast.Node) error) error {
 			continue
 		}
 		return located{fmt.Errorf("%d: %w", line(pair.Key), err)}
+	}
+	return nil
+}
+
+// each calls f for each of a list.
+func each(node ast.Node, what string, f func(ast.Node) error) error {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		return located{fmt.Errorf("%d: a list of %s is expected here", line(node), what)}
+	}
+	for _, n := range list.Values {
+		if err := f(n); err != nil {
+			if _, ok := err.(located); !ok {
+				err = located{fmt.Errorf("%d: %w", line(n), err)}
+			}
+			return err
+		}
 	}
 	return nil
 }

@@ -7,7 +7,8 @@ import "github.com/spf13/pflag"
 // need a new start are given, too.
 func (s *Settings) Reloaded(next *Settings) (now Settings, restart []string) {
 	now = *s
-	now.Only, now.Disable, now.Detectors = next.Only, next.Disable, next.Detectors
+	now.Only, now.Disable, now.Detectors, now.Overrides = next.Only, next.Disable, next.Detectors, next.Overrides
+	now.Rules, now.Custom, now.Suppress, now.ShowSuppressed = next.Rules, next.Custom, next.Suppress, next.ShowSuppressed
 	now.TrustedProxies, now.HidePrincipals = next.TrustedProxies, next.HidePrincipals
 	now.Pins, now.SessionCookies, now.ServiceCredentials, now.BehindTLS = next.Pins, next.SessionCookies, next.ServiceCredentials, next.BehindTLS
 	now.OpenAPI = next.OpenAPI

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/custom"
 	"github.com/authtap/authtap/reassembly/filter"
 	"github.com/authtap/authtap/store/clickhouse"
 	"github.com/authtap/authtap/store/trigger"
@@ -76,6 +77,14 @@ type Settings struct {
 	// those that do not. Detectors holds what the file sets of their options.
 	Only, Disable []string
 	Detectors     map[string]detect.Values
+	// Overrides are those that the file sets for places. Rules are files of
+	// rules, Custom what stands in them; Suppress comes from them and from the
+	// file, and ShowSuppressed prints what it keeps.
+	Overrides      map[string][]detect.Override
+	Rules          []string
+	Custom         []custom.Rule
+	Suppress       []detect.Suppression
+	ShowSuppressed bool
 	// Pins are the endpoints that the file describes. SessionCookies are cookies
 	// that hold a session, ServiceCredentials those that many share on purpose,
 	// BehindTLS hosts of which something in front ends TLS.
@@ -185,6 +194,8 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.StringVar(&s.Sensor, "sensor", s.Sensor, "name of this sensor in findings (default: none for files, the host's name live)")
 		fs.BoolVar(&s.HidePrincipals, "hide-principals", s.HidePrincipals, "give ids instead of account names")
 		fs.Var(&s.TrustedProxies, "trusted-proxy", "network whose X-Forwarded-For, Forwarded and PROXY protocol are believed; may be repeated")
+		fs.StringSliceVar(&s.Rules, "rules", s.Rules, "file of rules and suppressions (YAML); may be repeated")
+		fs.BoolVar(&s.ShowSuppressed, "show-suppressed", s.ShowSuppressed, "print suppressed findings, too, with the reason; they are not stored")
 		fs.StringSliceVar(&s.Only, "only", s.Only, "run these detectors only; may be repeated")
 		fs.StringSliceVar(&s.Disable, "disable", s.Disable, "do not run these detectors; may be repeated")
 	}
