@@ -161,7 +161,7 @@ type value struct {
 
 // readFile reads the YAML file at path.
 func readFile(path string, detectors []detect.Detector, known func(string) bool) (contents, error) {
-	c := contents{values: map[string]value{}, options: map[string]detect.Values{}, overrides: map[string][]detect.Override{}}
+	c := contents{values: map[string]value{}, options: map[string]detect.Values{}}
 	if path == "" {
 		return c, nil
 	}
@@ -244,6 +244,9 @@ func (c *contents) detectors(node ast.Node, table []detect.Detector) error {
 			case "overrides":
 				return each(node, "overrides (- host: …)", func(node ast.Node) error {
 					o, err := override(&table[i], node)
+					if c.overrides == nil {
+						c.overrides = map[string][]detect.Override{}
+					}
 					c.overrides[name] = append(c.overrides[name], o)
 					return err
 				})
