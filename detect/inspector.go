@@ -19,6 +19,7 @@ type Inspector struct {
 	hide    bool
 	asks    []func(*Inspection) bool
 	hosts   map[string]string
+	answers *endpoint.Examiner
 	pins    *pins
 	pin     *Pin // of the exchange at hand
 	tlsEnds []string
@@ -31,6 +32,7 @@ func NewInspector(o Options) *Inspector {
 		trusted: o.TrustedProxies,
 		hide:    o.HidePrincipals,
 		hosts:   make(map[string]string),
+		answers: endpoint.NewExaminer(),
 		pins:    newPins(o.Pins),
 		tlsEnds: o.BehindTLS,
 		always:  EveryExchange,
@@ -152,7 +154,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
 	ins.forwardedFor, ins.body = forwardedFor(x.Request.Header), bodySum(x.Request.Body.Bytes)
 	ins.Client = clientOf(x, n.trusted)
-	ins.Answer = endpoint.Examine(x, ins.Path, f)
+	ins.Answer = n.answers.Examine(x, ins.Path, f)
 	if n.pin != nil {
 		n.pins.judge(n.pin, ins)
 	}

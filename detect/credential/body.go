@@ -7,9 +7,9 @@ import (
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// body looks at a message's content: by what it begins with, then by its
+// content looks at a message's content: by what it begins with, then by its
 // Content-Type, since clients and attackers send JSON under any name.
-func (f *Finder) body(m *exchange.Message) {
+func (f *Finder) content(m *exchange.Message) {
 	b := m.Body.Bytes
 	switch {
 	case len(b) == 0:
@@ -21,6 +21,11 @@ func (f *Finder) body(m *exchange.Message) {
 		f.stats.BodiesUndecoded++
 		return
 	}
+	table := f.bodies[0]
+	if f.response {
+		table = f.bodies[1]
+	}
+	f.body, _ = table.Of(b)
 	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
 	first := firstByte(b)
 	switch {

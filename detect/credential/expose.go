@@ -68,6 +68,9 @@ func (f *Finder) exposures(m *exchange.Message) (longest int) {
 	if len(b) < vendorLeast || m.Damage&(exchange.BodyGap|exchange.Undecoded) != 0 || b[0] != '{' && b[0] != '[' && binaryType(m.Header.Get("Content-Type")) {
 		return 0
 	}
+	if f.body != nil && f.body.closed {
+		return f.body.longest
+	}
 	s := text(b)
 	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
 	for start, end := nextRun(b, 0); end > 0; start, end = nextRun(b, end) {
@@ -103,6 +106,9 @@ func (f *Finder) exposures(m *exchange.Message) (longest int) {
 		}
 		at += k + len(privateKey)
 		f.exposedKey(s, at)
+	}
+	if f.body != nil && len(f.exposed) == 0 && !cut {
+		f.body.closed, f.body.longest = true, longest
 	}
 	return longest
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/authtap/authtap/detect/memo"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -79,6 +80,19 @@ type Finder struct {
 	exposed  []Credential
 	json     jsonPath
 	within   Part // what holds the JSON at hand, 0 for the body
+
+	// bodies are what is known of bodies that came before, of requests and of
+	// responses; body is that of the message at hand, nil where it has none that
+	// can be read.
+	bodies [2]*memo.Table[bodySeen]
+	body   *bodySeen
+}
+
+// bodySeen is what was not found in a body: most are JSON with no credential.
+type bodySeen struct {
+	barren  bool // JSON of which the first look promises nothing
+	closed  bool // exposures found nothing,
+	longest int  // and gave this
 }
 
 // NewFinder makes a Finder.
@@ -88,6 +102,7 @@ func NewFinder(o Options) *Finder {
 		options: o,
 		key:     newKeyed(o.Key),
 		cache:   newCache(o.CacheEntries, o.CacheBytes),
+		bodies:  [2]*memo.Table[bodySeen]{memo.New[bodySeen](), memo.New[bodySeen]()},
 	}
 	for _, name := range o.SessionCookies {
 		if f.sessions == nil {
@@ -116,7 +131,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		}
 		f.requestHeader(&x.Request)
 		f.target(x)
-		f.body(&x.Request)
+		f.content(&x.Request)
 		found.Login = f.loginOf(x)
 		found.Account = f.accountOf(x)
 		if found.Login == nil {
@@ -136,7 +151,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.fields = nil
 		f.responseHeader(&x.Response)
 		n := len(f.list)
-		f.body(&x.Response)
+		f.content(&x.Response)
 		if len(f.list) == n+1 {
 			f.list[n].Alone = oneWord(x.Response.Body.Bytes)
 		}
@@ -170,7 +185,7 @@ func (f *Finder) readable(m *exchange.Message) bool {
 
 func (f *Finder) begin(response bool) {
 	clear(f.list)
-	f.list, f.response = f.list[:0], response
+	f.list, f.response, f.body = f.list[:0], response, nil
 	f.graphQL, f.echoes = false, f.echoes[:0]
 	if !response { // of which nobody asks for a login
 		f.login = loginFields{}

@@ -226,9 +226,15 @@ func mayExpose(rest string) bool {
 // jsonBody looks at a JSON body: at values whose key has a meaning and at those
 // that begin like a JWT. Elements of a list stand under the list's key.
 func (f *Finder) jsonBody(b []byte, cut bool) {
-	if f.fields != nil || f.promising(b) {
-		f.readJSON(text(b), cut)
+	switch {
+	case f.fields != nil:
+	case f.body.barren:
+		return
+	case !f.promising(b):
+		f.body.barren = true
+		return
 	}
+	f.readJSON(text(b), cut)
 }
 
 func (f *Finder) readJSON(s string, cut bool) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/memo"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -85,8 +86,14 @@ const (
 	pageBytes  = 32 << 10
 )
 
+// Examiner reads answers. It belongs to one goroutine.
+type Examiner struct{ json *memo.Table[jsonSeen] }
+
+// NewExaminer makes an Examiner.
+func NewExaminer() *Examiner { return &Examiner{memo.New[jsonSeen]()} }
+
 // Examine reads the answer of an exchange. path is the request's path.
-func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer {
+func (e *Examiner) Examine(x *exchange.Exchange, path string, found *credential.Found) Answer {
 	var a Answer
 	r := &x.Response
 	if !x.Request.Damage.Whole() || !r.Damage.Whole() {
@@ -123,7 +130,7 @@ func Examine(x *exchange.Exchange, path string, found *credential.Found) Answer 
 		}
 	}
 	if x.Request.Method != "HEAD" {
-		a.content(r)
+		e.content(&a, r)
 	}
 	return a
 }
@@ -330,7 +337,7 @@ func LoginPath(p string) bool {
 }
 
 // content reads shape and marks from the body.
-func (a *Answer) content(r *exchange.Message) {
+func (e *Examiner) content(a *Answer, r *exchange.Message) {
 	page := r.Body.Bytes[:min(len(r.Body.Bytes), pageBytes)]
 	b := page[:min(len(page), shapeBytes)]
 	t := bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
@@ -339,8 +346,11 @@ func (a *Answer) content(r *exchange.Message) {
 		a.Type = 0
 		a.Shape = 1
 	case t[0] == '{' || t[0] == '[':
-		j := jsonFacts{data: t}
-		a.Shape = j.shape() | 1
+		j, known := e.json.Of(t)
+		if !known {
+			*j = readJSON(t)
+		}
+		a.Shape = j.shape
 		a.Code = j.code
 		if a.Status >= 200 && a.Status < 300 && j.soft {
 			a.Marks |= Soft

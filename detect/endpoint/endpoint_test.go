@@ -428,12 +428,12 @@ func TestExamine(t *testing.T) {
 		"deep JSON":               {x(200, strings.Repeat(`[`, 4000)), 0},
 		"not provably its answer": {unpaired, 0},
 	} {
-		a := Examine(c.x, "/session", &credential.Found{})
+		a := NewExaminer().Examine(c.x, "/session", &credential.Found{})
 		if a.Marks != c.want {
 			t.Errorf("%s: marks %b, want %b", name, a.Marks, c.want)
 		}
 	}
-	if a := Examine(unpaired, "/", &credential.Found{}); a.Status != 0 {
+	if a := NewExaminer().Examine(unpaired, "/", &credential.Found{}); a.Status != 0 {
 		t.Error("an unpaired answer was believed")
 	}
 }
@@ -447,7 +447,7 @@ func TestStaleNonce(t *testing.T) {
 		`Digest realm="x", nonce="n"`:               0,
 	} {
 		x.Response = exchange.Message{Present: true, Status: 401, Header: exchange.Header{{Name: "WWW-Authenticate", Value: value}}}
-		if a := Examine(x, "/", &credential.Found{}); a.Marks&Stale != want {
+		if a := NewExaminer().Examine(x, "/", &credential.Found{}); a.Marks&Stale != want {
 			t.Errorf("%s: marks %b", value, a.Marks)
 		}
 	}
@@ -458,7 +458,7 @@ func TestShape(t *testing.T) {
 		x := &exchange.Exchange{}
 		x.Request.Present = true
 		x.Response = exchange.Message{Present: true, Status: 200, Body: exchange.Body{Bytes: []byte(s), Length: int64(len(s))}}
-		a := Examine(x, "/", &credential.Found{})
+		a := NewExaminer().Examine(x, "/", &credential.Found{})
 		return a.Shape
 	}
 	same := func(a, b string) {
@@ -504,8 +504,8 @@ func FuzzExamine(f *testing.F) {
 		x.Request = exchange.Message{Present: true, Method: "POST", Target: "/x"}
 		x.Response = exchange.Message{Present: true, Status: status, Header: exchange.Header{{Name: "Location", Value: location}},
 			Body: exchange.Body{Bytes: body, Length: int64(len(body))}}
-		a := Examine(x, "/x", &credential.Found{})
-		b := Examine(x, "/x", &credential.Found{})
+		a := NewExaminer().Examine(x, "/x", &credential.Found{})
+		b := NewExaminer().Examine(x, "/x", &credential.Found{})
 		if a != b {
 			t.Fatal("two readings of one answer differ")
 		}
@@ -531,6 +531,6 @@ func BenchmarkExamine(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		Examine(x, "/x", &credential.Found{})
+		NewExaminer().Examine(x, "/x", &credential.Found{})
 	}
 }

@@ -51,7 +51,7 @@ func TestGRPC(t *testing.T) {
 		x := &exchange.Exchange{Protocol: exchange.HTTP2, Request: c.request, Response: c.response}
 		x.Request.Present, x.Request.Method, x.Request.Target = true, "POST", "/s/M"
 		x.Response.Present, x.Response.Status = true, 200
-		a := Examine(x, "/s/M", &credential.Found{})
+		a := NewExaminer().Examine(x, "/s/M", &credential.Found{})
 		if got := new(Endpoint).Outcome(&a, capture.Time(time.Hour)); got != c.want {
 			t.Errorf("%s: outcome %v, want %v", name, got, c.want)
 		}

@@ -2,15 +2,26 @@ package endpoint
 
 import "bytes"
 
+// jsonSeen is what the beginning of a JSON text says.
+type jsonSeen struct {
+	shape                            uint64
+	code                             uint32
+	soft, secondFactor, failureWords bool
+}
+
 // jsonFacts reads the beginning of a JSON text once, without building it. What
 // is cut off or broken ends the reading; what was read before it stands.
 type jsonFacts struct {
 	data []byte
 	pos  int
 	keys uint64
+	jsonSeen
+}
 
-	soft, secondFactor, failureWords bool
-	code                             uint32
+func readJSON(t []byte) jsonSeen {
+	j := jsonFacts{data: t}
+	j.shape = j.keySet() | 1
+	return j.jsonSeen
 }
 
 // shapeDepth is how deep keys count for the shape; deeper ones vary with the
@@ -20,9 +31,9 @@ const (
 	maxDepth   = 64
 )
 
-// shape gives a hash of the set of keys down to shapeDepth, of an array those
+// keySet gives a hash of the set of keys down to shapeDepth, of an array those
 // of its first element. The order of keys does not matter.
-func (j *jsonFacts) shape() uint64 {
+func (j *jsonFacts) keySet() uint64 {
 	start := j.data[0]
 	j.value(0, uint64(start))
 	return j.keys ^ uint64(start)<<56

@@ -150,8 +150,7 @@ func TestCodes(t *testing.T) {
 		`{"code":1}`: true, `{"errcode":-3}`: true, `{"status":200}`: true, `{"status":0}`: true,
 		`{"status":3}`: false, `{"status":"x"}`: false, `{"code":"DE"}`: false,
 	} {
-		j := jsonFacts{data: []byte(body)}
-		j.shape()
+		j := readJSON([]byte(body))
 		if j.code == 0 || j.code&numericCode != 0 != numeric {
 			t.Errorf("%s: code %b", body, j.code)
 		}
