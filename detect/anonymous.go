@@ -16,7 +16,7 @@ func (p *Pass) Anonymous() bool {
 		return false
 	}
 	for i, list := 0, p.Presented(); i < len(list); i++ {
-		if list[i].Kind.Access() {
+		if list[i].Kind.Access() && list[i].Place.Name != "mcp-session-id" {
 			return false
 		}
 	}

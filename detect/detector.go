@@ -108,6 +108,8 @@ const (
 	SaysWho                         // a header that gateways say with who asks (IdentityHeader)
 	Described                       // documents describe the API (Pass.Spec)
 	Asks                            // a question about an account (Pass.Asked)
+	Exposes                         // a secret in the response that no client should get (Pass.Exposed)
+	Reflects                        // a credential of the request in the response (Pass.Reflected)
 	EveryExchange                   // all of them
 	InnerHop                        // none of them: the exchange is another's inner hop, which else counts for nothing
 )

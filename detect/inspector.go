@@ -148,6 +148,12 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if len(f.Echoes) > 0 {
 		ins.Has |= HasCode
 	}
+	if len(f.Exposed) > 0 {
+		ins.Has |= Exposes
+	}
+	if f.Reflected != nil {
+		ins.Has |= Reflects
+	}
 	if name, _ := IdentityHeader(x.Request.Header); name != "" {
 		ins.Has |= SaysWho
 	}

@@ -298,3 +298,14 @@ func (p *Pass) Echoes() []credential.ID { return p.ins.Found.Echoes }
 
 // Payload is what stands in a login's fields to get around it.
 func (p *Pass) Payload() credential.Payload { return p.ins.Found.Payload }
+
+// Exposed are the secrets in the answer that no client should get.
+func (p *Pass) Exposed() []credential.Credential { return p.ins.Found.Exposed }
+
+// Reflected is the credential of the request that the answer repeats, nil where
+// it repeats none.
+func (p *Pass) Reflected() *credential.Credential { return p.ins.Found.Reflected }
+
+// Operation is what the request asks of its path: the fields of GraphQL, the
+// methods of JSON-RPC, sorted; "" where the path says all.
+func (p *Pass) Operation() string { return p.ins.Operation }

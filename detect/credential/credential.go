@@ -190,13 +190,12 @@ type Credential struct {
 	value *string
 }
 
-// Vendor names the issuer's form that the value has: "Stripe secret key"; ""
-// where it has that of none.
-func (c *Credential) Vendor() string {
+// Form says what the value is by its looks: "Stripe secret key", else its kind.
+func (c *Credential) Form() Redacted {
 	if c.vendor == nil {
-		return ""
+		return Redacted{text: c.Kind.String()}
 	}
-	return c.vendor.name
+	return Redacted{text: c.vendor.name}
 }
 
 // OfModel reports a key that pays for a language model.

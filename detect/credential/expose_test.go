@@ -76,8 +76,8 @@ func exposedIn(kind, body string) []string {
 	var out []string
 	for _, c := range f.Find(x).Exposed {
 		s := c.Kind.String() + " " + c.Place.String()
-		if c.Vendor() != "" {
-			s += " (" + c.Vendor() + ")"
+		if c.vendor != nil {
+			s += " (" + c.Form().String() + ")"
 		}
 		if c.Guessable {
 			s += " perhaps"
