@@ -101,6 +101,9 @@ type Stats struct {
 	// Findings that were told, and Versions of them; Open and Held as of now: a held
 	// finding waits for a verdict.
 	Findings, Versions uint64
+	// Unkeyed reports had no dedupe key, which is their detector's mistake: host
+	// and endpoint took its place.
+	Unkeyed uint64
 	// Suppressed findings were not told; Expired would not have been, had a
 	// suppression not expired.
 	Suppressed, Expired uint64
@@ -604,6 +607,7 @@ func (e *Engine) settle(mark uint64) {
 // report makes a finding of a report, or adds it to the one that is open.
 func (e *Engine) report(p *Pass, r Report) {
 	if r.Key == "" {
+		e.stats.Unkeyed++
 		r.Key = Key(p.Host(), p.Endpoint())
 	}
 	d := p.detector

@@ -35,6 +35,34 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+func TestLacking(t *testing.T) {
+	for text, want := range map[string]string{
+		"-- positive a --\n-- want --\n": "nearmiss damaged",
+		"-- positive a --\n-- want --\n-- nearmiss b --\n-- want --\n-- damaged c --\n-- want --\n": "",
+		"-- nearmiss b --\n-- want --\n-- damaged c --\n-- want --\n":                               "positive",
+	} {
+		cases, _, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(lacking(cases), " "); got != want {
+			t.Errorf("%q lacks %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A report without a key is seen.
+func TestUnkeyedReportIsSeen(t *testing.T) {
+	careless := detect.Detector{
+		Name: "careless", Title: "x", Doc: "a\n\nb\n\nc\n\nd", Severity: detect.Low, Confidence: detect.Firm, CWE: []int{1}, OWASP: []string{"API2:2023"},
+		Needs: detect.EveryExchange, Exchange: func(p *detect.Pass, _ *exchange.Exchange) { p.Report(detect.Report{}) },
+	}
+	stats, err := Stats(packets(t), detect.Options{Detectors: []detect.Detector{careless}})
+	if err != nil || stats.Unkeyed == 0 {
+		t.Errorf("%d reports without a key, %v", stats.Unkeyed, err)
+	}
+}
+
 func TestParse(t *testing.T) {
 	cases, _, err := Parse([]byte("About.\n-- common --\nfirst\n-- nearmiss load test hosts=a,b n=3 --\nsecond\n-- want --\nall\n\n x info observed count=1\n"))
 	if err != nil {

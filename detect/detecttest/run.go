@@ -41,6 +41,16 @@ func Scripts(t *testing.T, folder string, detectors []detect.Detector) {
 	}
 }
 
+// lacking gives the kinds that a script must have and does not.
+func lacking(cases []Case) (kinds []string) {
+	for _, kind := range []string{"positive", "nearmiss", "damaged"} {
+		if !slices.ContainsFunc(cases, func(c Case) bool { return c.Kind == kind }) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
 func script(t *testing.T, file string, d *detect.Detector, all []detect.Detector) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -50,10 +60,8 @@ func script(t *testing.T, file string, d *detect.Detector, all []detect.Detector
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
-	for _, kind := range []string{"positive", "nearmiss", "damaged"} {
-		if !slices.ContainsFunc(cases, func(c Case) bool { return c.Kind == kind }) {
-			t.Errorf("%s: no case is %s", file, kind)
-		}
+	for _, kind := range lacking(cases) {
+		t.Errorf("%s: no case is %s", file, kind)
 	}
 	for i := range cases {
 		c := &cases[i]
@@ -81,9 +89,12 @@ func (c *Case) run(t *testing.T, archive *txtar.Archive, d *detect.Detector, all
 			t.Fatal(err)
 		}
 	}
-	findings, err := Replay(dialogue.Packets(), o)
+	findings, stats, err := replay(dialogue.Packets(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if stats.Unkeyed > 0 {
+		t.Error("a report without a dedupe key")
 	}
 	mine := findings
 	if !c.All {
