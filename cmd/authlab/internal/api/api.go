@@ -48,6 +48,8 @@ type API struct {
 	keys     []string // names of keys that are published, the latest first
 	nonces   map[string]*ntlmState
 	resets   map[string]string
+	devices  map[string]string // API keys, and whose they are
+	sealed   map[string]string // encrypted tokens, and whose they are
 }
 
 // Account is somebody who may log in.
@@ -66,12 +68,14 @@ func New(hardened bool, now func() time.Time) *API {
 		sessions: map[string]*session{}, pending: map[string]*pending{}, codes: map[string]*grant{},
 		failures: map[string][]time.Time{}, verified: map[string]Claims{}, revoked: map[string]bool{},
 		keys: []string{"k1"}, nonces: map[string]*ntlmState{}, resets: map[string]string{},
+		devices: map[string]string{}, sealed: map[string]string{},
 	}
 	a.resources()
 	a.logins()
 	a.site()
 	a.oauth()
 	a.others()
+	a.machines()
 	return a
 }
 
@@ -198,6 +202,24 @@ func (a *API) resources() {
 	})
 	a.handle("GET /api/products", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, object{"products": []object{{"sku": "a-1", "price": "9.90"}, {"sku": "b-2", "price": "19.90"}}})
+	})
+	a.handle("POST /api/search", func(w http.ResponseWriter, r *http.Request) {
+		read(r)
+		answer(w, http.StatusOK, object{"hits": []object{{"sku": "a-1", "score": 12}}})
+	})
+	a.handle("POST /collect", func(w http.ResponseWriter, r *http.Request) {
+		read(r)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	a.handle("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=86400")
+		w.Header().Set("ETag", `"5e1"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Content-Type", "text/javascript")
+		io.WriteString(w, "export const shop = 1\n")
 	})
 	a.handle("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, object{"status": "ok"})

@@ -139,7 +139,11 @@ type Client struct {
 	server    netip.AddrPort
 	port      uint16
 	wires     []*wire
+	last      capture.Time // when it got its latest answer
 }
+
+// keepAlive is how long connections stay open while nothing happens.
+const keepAlive = 75 * time.Second
 
 // Client gives a client of a server.
 func (n *Network) Client(address, server string) *Client {
@@ -189,6 +193,11 @@ func (c *Client) Do(r *http.Request) (*Answer, error) {
 	if _, ok := r.Header["User-Agent"]; !ok {
 		r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36")
 	}
+	if idle := c.last.Add(keepAlive); len(c.wires) > 0 && c.n.clock > idle {
+		if err := c.leave(idle); err != nil {
+			return nil, err
+		}
+	}
 	c.n.Exchanges++
 	resp, err := c.transport.RoundTrip(r)
 	if err != nil {
@@ -208,6 +217,7 @@ func (c *Client) Do(r *http.Request) (*Answer, error) {
 
 // record puts into the capture what an exchange wrote.
 func (c *Client) record(over bool) error {
+	defer func() { c.last = c.n.clock }()
 	latency := c.Latency + time.Duration(c.n.rand.Int64N(int64(c.Latency)+1))
 	for i := len(c.wires) - 1; i >= 0; i-- {
 		w := c.wires[i]
@@ -216,7 +226,7 @@ func (c *Client) record(over bool) error {
 			return err
 		}
 		if written && over {
-			if err := w.end(c.n, true); err != nil {
+			if err := w.end(true, c.n.clock); err != nil {
 				return err
 			}
 			c.wires = append(c.wires[:i], c.wires[i+1:]...)
@@ -226,10 +236,12 @@ func (c *Client) record(over bool) error {
 }
 
 // Leave ends the client's connections; it may come back.
-func (c *Client) Leave() error {
+func (c *Client) Leave() error { return c.leave(c.n.clock) }
+
+func (c *Client) leave(at capture.Time) error {
 	var errs []error
 	for _, w := range c.wires {
-		errs = append(errs, w.end(c.n, false))
+		errs = append(errs, w.end(false, at))
 	}
 	c.wires = nil
 	c.transport.CloseIdleConnections()

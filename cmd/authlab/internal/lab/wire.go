@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/authtap/authtap/capture"
 )
 
 // wrote notes what an end wrote.
@@ -108,9 +110,9 @@ func (w *wire) flights() ([]flight, error) {
 }
 
 // end records that the connection is over.
-func (w *wire) end(n *Network, fromServer bool) error {
+func (w *wire) end(fromServer bool, at capture.Time) error {
 	if w.rec == nil {
 		return nil
 	}
-	return w.rec.Close(fromServer, n.clock)
+	return w.rec.Close(fromServer, at)
 }
