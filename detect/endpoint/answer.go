@@ -352,7 +352,7 @@ func (e *Examiner) content(a *Answer, r *exchange.Message) {
 		}
 		a.Shape = j.shape
 		a.Code = j.code
-		if a.Status >= 200 && a.Status < 300 && j.soft {
+		if a.Status >= 200 && a.Status < 300 && (j.soft || t[0] == '[' && allSoft(page[len(b)-len(t):])) {
 			a.Marks |= Soft
 		}
 		if j.secondFactor {

@@ -534,3 +534,29 @@ func BenchmarkExamine(b *testing.B) {
 		NewExaminer().Examine(x, "/x", &credential.Found{})
 	}
 }
+
+// A batch is a failure where all of it is, and a long list of errors is one.
+func TestSoftBatches(t *testing.T) {
+	failed, long := `{"data":{"login":null},"errors":[{"message":"no"}]}`, strings.Repeat("x", 2000)
+	for body, want := range map[string]bool{
+		`[` + failed + `]`:                                          true,
+		`[` + failed + `, ` + failed + `]`:                          true,
+		`[` + failed + `,{"data":{"login":{"token":"t"}}}]`:         false,
+		`[{"data":{"login":{"token":"t"}}},` + failed + `]`:         false,
+		`[` + failed + `,`:                                          false,
+		`[` + strings.Repeat(failed+",", 40) + failed + `]`:         true,
+		`{"data":{"a":null},"errors":[{"message":"` + long + `"}]}`: true,
+		`{"data":{"a":null},"errors":[]}`:                           false,
+		`{"data":{"a":"` + long + `"},"errors":[{"message":"no"}]}`: false,
+		`[{"error":null},{"error":null}]`:                           false,
+		`[{"errors":[1]},"x"]`:                                      false,
+		`[]`:                                                        false,
+	} {
+		x := &exchange.Exchange{}
+		x.Request.Present, x.Response.Present, x.Response.Status = true, true, 200
+		x.Response.Body = exchange.Body{Bytes: []byte(body), Length: int64(len(body))}
+		if a := Examine(x, "/graphql", &credential.Found{}); (a.Marks&Soft != 0) != want {
+			t.Errorf("%.80s: soft %v", body, !want)
+		}
+	}
+}

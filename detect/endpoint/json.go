@@ -131,6 +131,32 @@ func (j *jsonFacts) array(depth int, path uint64) bool {
 	}
 }
 
+// allSoft reports whether a text is an array of failures: what a batch of
+// requests gets of which none had success.
+func allSoft(b []byte) bool {
+	if !bytes.Contains(b[:min(len(b), shapeBytes)], []byte(`"error`)) {
+		return false
+	}
+	j := jsonFacts{data: b, pos: 1}
+	for n := 0; ; n++ {
+		j.space()
+		if n > 0 {
+			if j.pos < len(b) && b[j.pos] == ']' {
+				return true
+			}
+			if j.pos >= len(b) || b[j.pos] != ',' {
+				return false
+			}
+			j.pos++
+			j.space()
+		}
+		j.soft = false
+		if j.pos >= len(b) || b[j.pos] != '{' || !j.object(0, 1) || !j.soft {
+			return false
+		}
+	}
+}
+
 // member reads the value of a top-level key and looks for the marks of a
 // failure in it (CATALOGUE.md, 1.4).
 func (j *jsonFacts) member(key []byte, path uint64) bool {
@@ -139,6 +165,10 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 		return false
 	}
 	if !j.value(1, path) {
+		// A long list of errors is one, though only its beginning is read.
+		if b := bytes.TrimLeft(j.data[start:], " \t\r\n[{"); (isKey(key, "error") || isKey(key, "errors")) && len(b) > 0 && b[0] == '"' {
+			j.soft = true
+		}
 		return false
 	}
 	v := j.data[start:j.pos]

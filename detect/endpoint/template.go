@@ -63,7 +63,7 @@ type host struct {
 	declarations []*declarations
 	declared     map[*Declared]*node
 	// candidates are paths that one client asked for and that were not
-	// answered with success, by the hash of the path. A scan fills it and
+	// answered with success, by the path's form. A scan fills it and
 	// leaves nothing else behind.
 	candidates map[uint64]candidate
 }
@@ -233,7 +233,7 @@ func (m *Map) endpoint(h *host, n *node, ds []*Declared, r *Request) (*Endpoint,
 			m.stats.Described++
 		}
 	}
-	if c := h.candidates[hash64(r.Path)]; c.method == hash32(r.Method) {
+	if c := h.candidates[form(r.Path)]; c.method == hash32(r.Method) {
 		e.wasRefused(c.presented, c.refused)
 	}
 	n.endpoints = append(n.endpoints, e)
@@ -280,7 +280,7 @@ func (m *Map) known(h *host, r *Request) bool {
 	if r.Status >= 200 && r.Status < 400 {
 		return true
 	}
-	k := hash64(r.Path)
+	k := form(r.Path)
 	first, seen := h.candidates[k]
 	if seen {
 		return first.client != r.Client
@@ -305,6 +305,9 @@ func (m *Map) known(h *host, r *Request) bool {
 	return false
 }
 
+// form is what two paths have in common that differ in their values only.
+func form(path string) uint64 { return hash64(formTemplate(path)) }
+
 // Remember notes the refusal of a request whose endpoint is none yet. Requests
 // whose credential a detector suspects are not to be given here.
 func (m *Map) Remember(r *Request, a *Answer, creds []credential.Credential, otherCookies bool, now capture.Time) {
@@ -315,9 +318,9 @@ func (m *Map) Remember(r *Request, a *Answer, creds []credential.Credential, oth
 	if h == nil {
 		return
 	}
-	if c, ok := h.candidates[hash64(r.Path)]; ok {
+	if c, ok := h.candidates[form(r.Path)]; ok {
 		c.method, c.presented, c.refused = hash32(r.Method), PresentedBy(creds, otherCookies), now
-		h.candidates[hash64(r.Path)] = c
+		h.candidates[form(r.Path)] = c
 	}
 }
 

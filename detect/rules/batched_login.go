@@ -33,7 +33,7 @@ Limit the operations of a request, allow no batch for logins, and count attempts
 			Evidence: detect.Evidence{{Name: "target", Value: p.Target()}, {Name: "attempts", Value: credential.Number(int64(n))}},
 		}
 		switch {
-		case p.LoginOutcome() == endpoint.LoginSuccess:
+		case p.LoginOutcome() == endpoint.LoginSuccess, p.Login() != nil && x.Response.Damage.Whole() && len(p.IssuedTokens()) > 0: // to one of them
 			r.Verdict = detect.Accepted
 		case p.LoginOutcome() == endpoint.LoginFailure, p.Login() == nil && p.Outcome() == endpoint.Refusal:
 			r.Verdict = detect.Rejected

@@ -68,7 +68,8 @@ func presentedCode(p *detect.Pass) *credential.Credential {
 	return nil
 }
 
-// codeOwner names whose code is tried: the session's, or the account's.
+// codeOwner names whose code is tried: the session's, the account's, or that of
+// the transaction which a token in the body stands for.
 func codeOwner(p *detect.Pass) string {
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		if c := &list[i]; isSession(c) {
@@ -77,6 +78,15 @@ func codeOwner(p *detect.Pass) string {
 	}
 	if account := accountKey(p); account != "" {
 		return account
+	}
+	for i, list := 0, p.Presented(); i < len(list); i++ {
+		c := &list[i]
+		switch c.Place.Part {
+		case credential.InForm, credential.InJSON, credential.InMultipart:
+			if c.Kind == credential.Bearer || c.Kind == credential.JWT || c.Kind == credential.Session {
+				return detect.Key(hostOf(p), "transaction", c.ID.String())
+			}
+		}
 	}
 	return ""
 }

@@ -30,8 +30,8 @@ type Decision struct {
 type API struct {
 	Hardened bool
 	Last     Decision
-	// Secure says that clients come by TLS.
-	Secure bool
+	// HMAC: tokens are signed with a secret, a weak one in the vulnerable edition.
+	HMAC bool
 
 	now      func() time.Time
 	mux      *http.ServeMux
@@ -63,7 +63,7 @@ type Account struct {
 // New gives a shop at which nobody has an account.
 func New(hardened bool, now func() time.Time) *API {
 	a := &API{
-		Hardened: hardened, now: now, mux: http.NewServeMux(), Secure: true,
+		Hardened: hardened, now: now, mux: http.NewServeMux(),
 		accounts: map[string]*Account{}, refresh: map[string]string{}, spent: map[string]string{},
 		sessions: map[string]*session{}, pending: map[string]*pending{}, codes: map[string]*grant{},
 		failures: map[string][]time.Time{}, verified: map[string]Claims{}, revoked: map[string]bool{},
@@ -157,6 +157,11 @@ func (a *API) admit(as string) { a.Last = Decision{Admitted: true, As: as} }
 func (a *API) guarded(pattern string, f func(w http.ResponseWriter, r *http.Request, c Claims)) {
 	a.handle(pattern, func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if scheme == "" && !a.Hardened && r.URL.Query().Get("preview") != "" { // left over from a demonstration
+			a.admit("nobody")
+			f(w, r, Claims{Subject: "nobody"})
+			return
+		}
 		if !strings.EqualFold(scheme, "Bearer") {
 			refuse(w, http.StatusUnauthorized, "missing_token")
 			return
@@ -199,6 +204,27 @@ func (a *API) resources() {
 			return
 		}
 		answer(w, http.StatusOK, object{"revenue": "120000", "orders": 4711})
+	})
+	a.handle("GET /api/internal/export", func(w http.ResponseWriter, r *http.Request) {
+		if a.Hardened {
+			refuse(w, http.StatusUnauthorized, "missing_token")
+			return
+		}
+		answer(w, http.StatusOK, object{"customers": []object{{"name": "Carol Example", "email": "carol@example.org", "iban": "DE89370400440532013000"}}})
+	})
+	a.handle("GET /legacy/report", func(w http.ResponseWriter, r *http.Request) {
+		name, password, ok := r.BasicAuth()
+		var x *Account
+		if ok {
+			x, _ = a.password(name, password, client(r))
+		}
+		if x == nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="legacy"`)
+			refuse(w, http.StatusUnauthorized, "unauthorized")
+			return
+		}
+		a.admit(x.Name)
+		answer(w, http.StatusOK, object{"report": "january", "sum": "1200"})
 	})
 	a.handle("GET /api/products", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, object{"products": []object{{"sku": "a-1", "price": "9.90"}, {"sku": "b-2", "price": "19.90"}}})

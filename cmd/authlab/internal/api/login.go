@@ -96,7 +96,7 @@ func (a *API) logins() {
 		case x.OTP != "":
 			id := a.next()
 			a.pending[id] = &pending{account: x}
-			issue(w, object{"mfa_required": true, "challenge": id})
+			issue(w, object{"mfa_required": true, "mfa_token": id})
 		default:
 			a.admit(x.Name)
 			issue(w, a.tokens(x.Name))
@@ -104,7 +104,7 @@ func (a *API) logins() {
 	})
 	a.handle("POST /api/login/otp", func(w http.ResponseWriter, r *http.Request) {
 		f := fields(r)
-		p := a.pending[text(f["challenge"])]
+		p := a.pending[text(f["mfa_token"])]
 		switch {
 		case p == nil || a.Hardened && p.tries >= 5:
 			refuse(w, http.StatusUnauthorized, "expired_challenge")
@@ -113,7 +113,7 @@ func (a *API) logins() {
 			refuse(w, http.StatusUnauthorized, "invalid_code")
 		default:
 			if a.Hardened {
-				delete(a.pending, text(f["challenge"]))
+				delete(a.pending, text(f["mfa_token"]))
 			}
 			a.admit(p.account.Name)
 			issue(w, a.tokens(p.account.Name))

@@ -56,6 +56,13 @@ func (a *API) Claims(name string) map[string]any {
 func (a *API) Token(name string) string { return a.sign(a.Claims(name)) }
 
 func (a *API) sign(claims map[string]any) string {
+	if a.HMAC {
+		t, err := detecttest.Token(map[string]any{"typ": "JWT"}, "HS256", a.secret(), claims)
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
 	alg, key := "RS256", ""
 	if a.keys[0] != "k1" {
 		alg, key = "ES256", ""
@@ -65,6 +72,14 @@ func (a *API) sign(claims map[string]any) string {
 		panic(err)
 	}
 	return t
+}
+
+// secret is what tokens are signed with where HMAC is used.
+func (a *API) secret() string {
+	if a.Hardened {
+		return "vQ3x8LkT0pZr7dWm2sJb5nYc9hGf4uEa"
+	}
+	return "secret"
 }
 
 // Rotate makes a new key, of another kind, the one that tokens are signed with.
@@ -111,6 +126,9 @@ func (a *API) believe(token string) (Claims, bool) {
 	if name, ok := a.sealed[token]; ok {
 		return Claims{Subject: name}, true
 	}
+	if !a.Hardened && (token == "null" || token == "undefined" || token == "") {
+		return Claims{Subject: "nobody"}, true // what a page without a token sends
+	}
 	c, ok := a.verified[token]
 	if !ok {
 		p, parsed := parse(token)
@@ -133,6 +151,9 @@ func (a *API) believe(token string) (Claims, bool) {
 func (a *API) genuine(p *parts) bool {
 	if p.claims.Issuer != Issuer {
 		return false
+	}
+	if a.HMAC {
+		return p.alg == "HS256" && p.verifies("HS256", []byte(a.secret()))
 	}
 	for _, kid := range a.keys {
 		if kid == p.kid {

@@ -155,12 +155,12 @@ var (
 					c.Login(name, fmt.Sprintf("%s%d!", guess(20+i), k))
 					s.Pass(8 * time.Second)
 				}
-				challenge := c.Login(name, passwordOf(700+i)).JSON("challenge")
+				challenge := c.Login(name, passwordOf(700+i)).JSON("mfa_token")
 				for k := range i % 3 {
-					c.Post("/api/login/otp", object{"challenge": challenge, "otp": api.OTPOf(900 + 10*i + k)})
+					c.Post("/api/login/otp", object{"mfa_token": challenge, "otp": api.OTPOf(900 + 10*i + k)})
 					s.Pass(9 * time.Second)
 				}
-				token := c.Post("/api/login/otp", object{"challenge": challenge, "otp": api.OTPOf(i)}).JSON("access_token")
+				token := c.Post("/api/login/otp", object{"mfa_token": challenge, "otp": api.OTPOf(i)}).JSON("access_token")
 				c.Get("/api/me", bearer(token))
 				s.Pass(time.Minute)
 			}

@@ -42,9 +42,7 @@ var (
 			s.Pass(700 * time.Millisecond)
 		}
 		s.Attempt("brute_force", tries...)
-		if s.fell(tries) {
-			s.Attempt("compromised_after_attack", tries...)
-		}
+		s.broke(tries)
 	}})
 	_ = register(Scenario{Name: "password_spraying", Title: "one password for all accounts, with a hit", Run: func(s *Stage) {
 		s.Regulars(4)
@@ -59,9 +57,7 @@ var (
 			s.Pass(3 * time.Second)
 		}
 		s.Attempt("password_spraying", tries...)
-		if s.fell(tries) {
-			s.Attempt("compromised_after_attack", tries...)
-		}
+		s.broke(tries)
 	}})
 	_ = register(Scenario{Name: "credential_stuffing", Title: "a list of stolen accounts, with a hit", Run: func(s *Stage) {
 		s.Regulars(4)
@@ -79,18 +75,6 @@ var (
 			s.Pass(4 * time.Second)
 		}
 		s.Attempt("credential_stuffing", tries...)
-		if s.fell(tries) {
-			s.Attempt("compromised_after_attack", tries...)
-		}
+		s.broke(tries)
 	}})
 )
-
-// fell says whether one of the tries had success.
-func (s *Stage) fell(tries []*Exchange) bool {
-	for _, x := range tries {
-		if x.Admitted {
-			return true
-		}
-	}
-	return false
-}
