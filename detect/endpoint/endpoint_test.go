@@ -555,7 +555,7 @@ func TestSoftBatches(t *testing.T) {
 		x := &exchange.Exchange{}
 		x.Request.Present, x.Response.Present, x.Response.Status = true, true, 200
 		x.Response.Body = exchange.Body{Bytes: []byte(body), Length: int64(len(body))}
-		if a := Examine(x, "/graphql", &credential.Found{}); (a.Marks&Soft != 0) != want {
+		if a := NewExaminer().Examine(x, "/graphql", &credential.Found{}); (a.Marks&Soft != 0) != want {
 			t.Errorf("%.80s: soft %v", body, !want)
 		}
 	}
