@@ -22,10 +22,12 @@ const (
 	// maxHeld bounds the exchanges that are held; the oldest makes room.
 	maxHeld = 1024
 	// hopTries is how many exchanges of a peer are held in vain before they are
-	// not held any more, hopRest for how long.
-	hopTries = 64
-	hopRest  = time.Hour
-	maxPeers = 4096
+	// not held any more, hopRest for how long; hopPatience the same of a peer of
+	// which outer hops came.
+	hopTries    = 64
+	hopPatience = 2 * maxHeld
+	hopRest     = time.Hour
+	maxPeers    = 4096
 )
 
 // hops holds inner exchanges.
@@ -63,8 +65,9 @@ type hopKey struct {
 
 // hopPeer is what is known of a peer that forwards.
 type hopPeer struct {
-	vain  int // exchanges held in vain since the last that was not
-	since capture.Time
+	vain  int // exchanges held since the last of which the outer hop came
+	known bool
+	since capture.Time // when it was given up
 }
 
 func newHops() *hops {
@@ -74,17 +77,25 @@ func newHops() *hops {
 // hold takes an exchange that may be an inner hop and reports whether it does.
 func (h *hops) hold(ins *Inspection) bool {
 	x := ins.Exchange
-	if !ins.forwardedFor.IsValid() || ins.forwardedFor == x.Client.Addr() || !x.Request.Present {
+	if ins.forwarded == "" || !x.Request.Present {
 		return false
 	}
 	peer, _ := h.peers.At(x.Client.Addr(), x.End)
-	if peer.vain >= hopTries {
+	if peer.since != 0 {
 		if x.End.Sub(peer.since) < hopRest {
 			return false
 		}
-		peer.vain = 0
+		*peer = hopPeer{}
 	}
-	k := keyOf(ins, ins.forwardedFor)
+	client, ok := forwardedFor(ins.forwarded)
+	if !ok || client == x.Client.Addr() {
+		return false
+	}
+	if peer.vain++; peer.vain > hopPatience || peer.vain > hopTries && !peer.known {
+		peer.since = x.End
+		return false
+	}
+	k := keyOf(ins, client)
 	h.held = append(h.held, heldHop{ins, k, x.End.Add(hopSpan)})
 	h.waiting[k]++
 	return true
@@ -108,7 +119,7 @@ func (h *hops) match(ins *Inspection, trusted func(netip.Addr) bool) *Inspection
 		}
 		h.forget(i)
 		if peer := h.peers.Get(inner.Exchange.Client.Addr(), x.End); peer != nil {
-			peer.vain = 0
+			*peer = hopPeer{known: true}
 		}
 		h.stats.Inner++
 		return inner
@@ -150,10 +161,6 @@ func (h *hops) next(now capture.Time) *Inspection {
 			if first.due >= now {
 				h.stats.Early++
 			}
-			peer, _ := h.peers.At(ins.Exchange.Client.Addr(), ins.Exchange.End)
-			if peer.vain++; peer.vain >= hopTries {
-				peer.since = ins.Exchange.End
-			}
 			h.forget(0)
 		}
 		if h.held = h.held[1:]; len(h.held) == 0 {
@@ -189,26 +196,31 @@ func bodySum(b []byte) uint64 {
 	return maphash.Bytes(bodySeed, b[:min(len(b), 4096)])
 }
 
-// forwardedFor gives the address that the last proxy says a request came to it
+// lastForwarded gives what the last proxy says of where a request came to it
 // from: the right-most of X-Forwarded-For, else of Forwarded (RFC 7239).
-func forwardedFor(h exchange.Header) (addr netip.Addr) {
+func lastForwarded(h exchange.Header) (said string) {
 	for i := range h {
 		switch n := len(h[i].Name); {
 		case n == 15 && h[i].Name[14]|0x20 == 'r' && strings.EqualFold(h[i].Name, "X-Forwarded-For"):
-			v := h[i].Value
-			addr, _ = parseHop(v[strings.LastIndexByte(v, ',')+1:])
-		case n == 9 && h[i].Name[0]|0x20 == 'f' && !addr.IsValid() && strings.EqualFold(h[i].Name, "Forwarded"):
-			for pair := range strings.SplitSeq(h[i].Value[strings.LastIndexByte(h[i].Value, ',')+1:], ";") {
-				if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, "for") {
-					addr, _ = parseHop(value)
-				}
+			said = h[i].Value[strings.LastIndexByte(h[i].Value, ',')+1:]
+		case n == 9 && h[i].Name[0]|0x20 == 'f' && said == "" && strings.EqualFold(h[i].Name, "Forwarded"):
+			said = h[i].Value[strings.LastIndexByte(h[i].Value, ',')+1:]
+		}
+	}
+	return said
+}
+
+// forwardedFor reads the address in it.
+func forwardedFor(said string) (netip.Addr, bool) {
+	if strings.IndexByte(said, '=') >= 0 {
+		for pair := range strings.SplitSeq(said, ";") {
+			if name, value, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(name, "for") {
+				said = value
 			}
 		}
 	}
-	if addr.IsLoopback() || addr.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return addr
+	a, ok := parseHop(said)
+	return a, ok && !a.IsLoopback() && !a.IsUnspecified()
 }
 
 // inner shows an inner hop to those who ask for them. Nothing is learned of it:

@@ -44,10 +44,10 @@ type Inspection struct {
 	Told uint64
 	// Answer is what the response says by itself.
 	Answer endpoint.Answer
-	// forwardedFor is whom a proxy says that it forwards the request for, body a
+	// forwarded is whom a proxy says that it forwards the request for, body a
 	// hash of the request's body.
-	forwardedFor netip.Addr
-	body         uint64
+	forwarded string
+	body      uint64
 	// content holds a bit for each detector with Content, in the order of their
 	// names, that wants to see the exchange.
 	content uint64

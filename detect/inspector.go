@@ -158,7 +158,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		ins.Has |= SaysWho
 	}
 	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
-	ins.forwardedFor, ins.body = forwardedFor(x.Request.Header), bodySum(x.Request.Body.Bytes)
+	ins.forwarded, ins.body = lastForwarded(x.Request.Header), bodySum(x.Request.Body.Bytes)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = n.answers.Examine(x, ins.Path, f)
 	if n.pin != nil {
