@@ -33,8 +33,21 @@ func (p *program) printAll(f config.Format, findings []detect.Finding) error {
 	case f == config.Table || f == "" && p.stdoutWidth > 0:
 		_, plain := p.environ("NO_COLOR")
 		return output.Table(p.stdout, findings, output.TableOptions{Width: p.stdoutWidth, Color: p.stdoutWidth > 0 && !plain})
+	case f == config.CSV:
+		return output.AnswerCSV(p.stdout, output.Flat(findings))
 	case f == config.SARIF:
 		return output.SARIF(p.stdout, findings, output.SARIFOptions{Version: buildVersion(), Detectors: rules.All()})
 	}
 	return p.printing(f).Write(context.Background(), store.Of(findings...))
+}
+
+// printAnswer prints the answer to a question, as findings are printed.
+func (p *program) printAnswer(f config.Format, a *store.Answer) error {
+	switch {
+	case f == config.CSV:
+		return output.AnswerCSV(p.stdout, a)
+	case f == config.JSON || f == "" && p.stdoutWidth == 0:
+		return output.AnswerJSON(p.stdout, a)
+	}
+	return output.AnswerTable(p.stdout, a, p.stdoutWidth)
 }

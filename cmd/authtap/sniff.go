@@ -54,6 +54,8 @@ fail-on and max-findings; all else needs a new start.`,
 				return usageError{errors.New("no interface is given: -i INTERFACE, and -D lists them"), cmd.CommandPath()}
 			case s.Format == config.SARIF:
 				return usageError{errors.New("--format sarif is one log of all findings, which a live run never has: store them, and print them with authtap findings"), cmd.CommandPath()}
+			case s.Format == config.CSV:
+				return usageError{errors.New("--format csv is of what a store is asked for: store the findings, and print them with authtap findings"), cmd.CommandPath()}
 			case filterFile != "" && filter != "":
 				return usageError{errors.New("a filter is given twice, as -F FILE and as arguments"), cmd.CommandPath()}
 			case write == "-":

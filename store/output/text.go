@@ -140,17 +140,18 @@ func Table(w io.Writer, findings []detect.Finding, o TableOptions) error {
 		return nil
 	}
 	rows := make([][]string, len(findings)+1)
-	widths := make([]int, len(columns))
+	widths, least := make([]int, len(columns)), make([]int, len(columns))
 	for i := range rows {
 		rows[i] = make([]string, len(columns))
 		for c, column := range columns {
+			least[c] = column.least
 			if rows[i][c] = column.name; i > 0 {
 				rows[i][c] = column.cell(&findings[i-1])
 			}
 			widths[c] = max(widths[c], utf8.RuneCountInString(rows[i][c]))
 		}
 	}
-	fit(widths, o.Width)
+	fit(widths, least, o.Width)
 	var all strings.Builder
 	for i, row := range rows {
 		var line strings.Builder
@@ -171,17 +172,17 @@ func Table(w io.Writer, findings []detect.Finding, o TableOptions) error {
 	return err
 }
 
-// fit takes from the columns that may be cut, the widest first, until the
-// table is as wide as the terminal.
-func fit(widths []int, terminal int) {
+// fit takes from the columns that may be cut, those with a least width, the
+// widest first, until the table is as wide as the terminal.
+func fit(widths, least []int, terminal int) {
 	excess := 2*(len(widths)-1) - terminal
 	for _, w := range widths {
 		excess += w
 	}
 	for terminal > 0 && excess > 0 {
 		widest := -1
-		for c, column := range columns {
-			if column.least > 0 && widths[c] > column.least && (widest < 0 || widths[c] > widths[widest]) {
+		for c := range widths {
+			if least[c] > 0 && widths[c] > least[c] && (widest < 0 || widths[c] > widths[widest]) {
 				widest = c
 			}
 		}

@@ -167,7 +167,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.Var(&s.Retain, "retain", "days that ClickHouse keeps rows for, as NAME=DAYS,... of "+strings.Join(clickhouse.Retained(), ", ")+"; 0: for ever")
 	}
 	if g&(Stores|Judging|Printing) != 0 {
-		fs.Var(&s.Format, "format", "how findings are printed: table, text, json, ecs, ocsf, eve (all JSON lines), sarif (of a replay); by default a table on a terminal and json in a pipe")
+		fs.Var(&s.Format, "format", "how findings are printed: table, text, csv, json, ecs, ocsf, eve (these four as JSON lines), sarif (of a replay); by default a table on a terminal and json in a pipe")
 	}
 	if g&Reading != 0 {
 		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
@@ -298,13 +298,14 @@ const (
 	Table Format = "table"
 	Text  Format = "text"
 	JSON  Format = "json"
+	CSV   Format = "csv"
 	ECS   Format = "ecs"   // Elastic Common Schema
 	OCSF  Format = "ocsf"  // Open Cybersecurity Schema Framework
 	EVE   Format = "eve"   // as Suricata's alerts
 	SARIF Format = "sarif" // Static Analysis Results Interchange Format
 )
 
-var formats = []string{string(Table), string(Text), string(JSON), string(ECS), string(OCSF), string(EVE), string(SARIF)}
+var formats = []string{string(Table), string(Text), string(CSV), string(JSON), string(ECS), string(OCSF), string(EVE), string(SARIF)}
 
 // Set takes the name of a format.
 func (f *Format) Set(text string) error {
