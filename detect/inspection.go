@@ -40,6 +40,8 @@ type Inspection struct {
 	Client netip.Addr
 	// Principal is the account that the request acts for, "" where unknown.
 	Principal string
+	// Captcha says that the answer to a login has one.
+	Captcha bool
 	// Told is a hash of what the answer says, Pass.Told.
 	Told uint64
 	// Answer is what the response says by itself.

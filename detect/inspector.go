@@ -76,6 +76,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		ins.Told = toldBy(&x.Response, f.Asked.Principal)
 	case f.Login != nil && (f.Login.Place.Part == credential.InForm || f.Login.Place.Part == credential.InJSON):
 		ins.Told = toldBy(&x.Response, f.Login.Principal)
+		ins.Captcha = asksCaptcha(&x.Response)
 	}
 	if n.hide {
 		n.hidePrincipals(f)

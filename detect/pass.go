@@ -277,6 +277,13 @@ func (p *Pass) TrustedPeer() bool {
 	return p.engine.options.trustedPeer(p.ins.Exchange.Client.Addr())
 }
 
+// AsksCaptcha reports whether the answer to a login by fields has a captcha.
+func (p *Pass) AsksCaptcha() bool { return p.ins.Captcha }
+
+// SaysFailure reports whether the answer has words of a login, or a code, that
+// was wrong, whatever its status.
+func (p *Pass) SaysFailure() bool { return p.ins.Answer.Marks&endpoint.SaysFailure != 0 }
+
 // Asked is what the request asks about an account, nil where nothing.
 func (p *Pass) Asked() *credential.Asked { return p.ins.Found.Asked }
 

@@ -53,6 +53,17 @@ func toldBy(m *exchange.Message, account string) uint64 {
 	return h | 1
 }
 
+// asksCaptcha reports an answer with a captcha, in its text or its markup.
+func asksCaptcha(m *exchange.Message) bool {
+	b := m.Body.Bytes[:min(len(m.Body.Bytes), toldBytes)]
+	for _, w := range [...]string{"captcha", "Captcha", "CAPTCHA", "turnstile"} {
+		if bytes.Contains(b, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
 func wordByte(c byte) bool {
 	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c >= 0x80
 }

@@ -194,6 +194,10 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 				j.soft = true
 			}
 		}
+	case isKey(key, "valid") || isKey(key, "is_valid") || isKey(key, "isValid") || isKey(key, "verified") || isKey(key, "authenticated") ||
+		isKey(key, "correct") || isKey(key, "matched"):
+		// No error of a resource, but a login or a code that was wrong.
+		j.failureWords = j.failureWords || string(v) == "false"
 	case isKey(key, "message") || isKey(key, "msg") || isKey(key, "detail") || isKey(key, "error_description"):
 		if len(v) < 512 && failureWords.in(v) {
 			j.failureWords = true

@@ -39,6 +39,7 @@ var failureWords = newWordSet(
 	"password was incorrect", "password is incorrect", "password is invalid", "is not correct", "wrong password", "wrong username", "wrong credential", "login failed", "authentication failed", "failed to log",
 	"bad credentials", "not authorized", "unauthorized", "access denied", "does not match our records", "do not match our records",
 	"account locked", "account is locked", "account has been locked", "too many attempts", "too many failed", "too many login",
+	"invalid code", "incorrect code", "wrong code", "code is invalid", "code is incorrect", "code has expired", "code expired", "invalid otp", "incorrect otp",
 	"recaptcha", "hcaptcha", "captcha required",
 	"falsches passwort", "passwort falsch", "ungültig", "anmeldung fehlgeschlagen",
 	"mot de passe incorrect", "identifiants incorrects", "identifiants invalides",

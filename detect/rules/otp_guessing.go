@@ -13,7 +13,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "otp_guessing",
 	Title: "One-time codes are guessed",
-	Doc: `More than five different codes (of a second factor, of a new password, of a voucher) were tried within ten minutes in one session or for one account, or more than twenty by one client, and refused. A success after them makes the finding accepted.
+	Doc: `More than five different codes (of a second factor, of a new password, of a voucher) were tried within ten minutes in one session, for one account or with one token of a first step, or twenty and more by one client, and refused. A success after them makes the finding accepted.
 
 A code of six digits holds out against one try, not against a million. Where nothing counts failures, whoever has the password has the account within hours, and whoever asks for a new password has it without one.
 
@@ -93,7 +93,7 @@ func codeOwner(p *detect.Pass) string {
 
 func codeClass(p *detect.Pass, x *exchange.Exchange) window.Class {
 	switch s := x.Response.Status; {
-	case p.Outcome() == endpoint.Refusal, p.LoginOutcome() == endpoint.LoginFailure:
+	case p.Outcome() == endpoint.Refusal, p.LoginOutcome() == endpoint.LoginFailure, p.SaysFailure():
 		return window.Failure
 	case x.Flags&exchange.Unpaired != 0 || !x.Response.Damage.Whole():
 		return window.Unclear
