@@ -13,7 +13,7 @@ func (p *program) configure() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Look at the configuration",
-		Args:  arguments(1, 1, "a command: check"),
+		Args:  arguments(1, 1, "a command: check, example"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var live bool
@@ -44,6 +44,9 @@ func (p *program) configure() *cobra.Command {
 			for i := range s.Pins {
 				fmt.Fprintf(t, "endpoint\t%s\n", config.DescribePin(&s.Pins[i]))
 			}
+			for i := range s.Triggers {
+				fmt.Fprintf(t, "trigger\t%s\n", config.DescribeTrigger(&s.Triggers[i]))
+			}
 			if err := t.Flush(); err != nil {
 				return err
 			}
@@ -52,6 +55,11 @@ func (p *program) configure() *cobra.Command {
 	}
 	check.Flags().BoolVar(&live, "live", false, "as for live capture")
 	flags(check, config.Stores|config.Delivery|config.Tables|config.Reading|config.Judging|config.Live)
-	cmd.AddCommand(check)
+	cmd.AddCommand(check, &cobra.Command{
+		Use:   "example",
+		Short: "Print a configuration file with every setting",
+		Args:  arguments(0, 0, ""),
+		RunE:  func(*cobra.Command, []string) error { return config.Example(p.stdout) },
+	})
 	return cmd
 }

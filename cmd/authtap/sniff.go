@@ -66,6 +66,8 @@ fail-on and max-findings; all else needs a new start.`,
 					return fmt.Errorf("cannot read the filter: %w", err)
 				}
 				filter = string(b)
+			case filter == "":
+				filter = s.Filter
 			}
 			c := copied{most: most, path: write, snap: int(s.SnapLen)}
 			opt := live.Options{

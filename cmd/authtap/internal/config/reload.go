@@ -13,7 +13,6 @@ func (s *Settings) Reloaded(next *Settings) (now Settings, restart []string) {
 	now.Pins, now.SessionCookies, now.ServiceCredentials, now.BehindTLS = next.Pins, next.SessionCookies, next.ServiceCredentials, next.BehindTLS
 	now.OpenAPI = next.OpenAPI
 	now.JWTSecrets = next.JWTSecrets
-	now.Pins, now.SessionCookies, now.ServiceCredentials, now.BehindTLS = next.Pins, next.SessionCookies, next.ServiceCredentials, next.BehindTLS
 	now.Triggers = next.Triggers
 	now.FailOn, now.MaxFindings = next.FailOn, next.MaxFindings
 

@@ -104,7 +104,9 @@ type Settings struct {
 	// Of live capture. Engine is what captures, empty for the program's choice;
 	// Rings are those of each interface, 0 for as many as there are shards.
 	// User is whom root becomes when the captures are open, empty for nobody else.
+	// Filter is the kernel's, as tcpdump has it.
 	Interfaces []string
+	Filter     string
 	User       string
 	Engine     Engine
 	Rings      int
@@ -201,6 +203,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	}
 	if g&Live != 0 {
 		fs.StringSliceVarP(&s.Interfaces, "interface", "i", s.Interfaces, "interface to capture from; may be repeated")
+		fs.StringVar(&s.Filter, "filter", s.Filter, "packets to capture, as an expression of tcpdump's; the arguments say the same, and come first")
 		fs.StringVar(&s.User, "user", s.User, "become this user when the captures are open; for root, who keeps no rights by it")
 		fs.Var(&s.Engine, "engine", "what captures: afpacket (rings, Linux's own), libpcap; by default afpacket where it can be opened")
 		fs.IntVar(&s.Rings, "rings", s.Rings, "rings that an interface's packets are spread over, with afpacket; 0: as many as shards")

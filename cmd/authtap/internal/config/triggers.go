@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -180,6 +181,19 @@ func readMatch(node ast.Node, m *trigger.Match) error {
 		},
 		"detector": list(&m.Detectors), "host": list(&m.Hosts), "count": number(&m.Count),
 	}.read(node, "on")
+}
+
+// DescribeTrigger tells what a trigger does, on one line; not a webhook's URL,
+// which may hold a secret.
+func DescribeTrigger(r *trigger.Rule) string {
+	what := "block list " + cmp.Or(r.Block, new(trigger.Block)).File
+	switch {
+	case r.Webhook != nil:
+		what = "webhook"
+	case r.Exec != nil:
+		what = "exec " + strings.Join(r.Exec.Command, " ")
+	}
+	return fmt.Sprintf("%s\t%s, one in %v for each %s", r.Name, what, r.Cooldown, r.Per)
 }
 
 func joined[T ~string](all []T) string {
