@@ -16,6 +16,10 @@ DEMO     := testdata/pcaps/demo/in.pcap
 build: need-build ## bin/authtap
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/authtap ./cmd/authtap
 
+.PHONY: deb
+deb: build ## bin/authtap_VERSION_ARCH.deb
+	deploy/deb '$(VERSION)' bin/authtap bin
+
 .PHONY: demo
 demo: build ## replay a capture into an embedded store and show its findings
 	@rm -f bin/demo.db bin/demo.db-*
