@@ -42,6 +42,10 @@ var sums = []string{
 	"SELECT count(), sum(events), groupBitXor(cityHash64(*)) FROM findings_by_day",
 	"SELECT count(), sum(attempts), groupBitXor(cityHash64(*)) FROM logins_by_hour",
 	"SELECT count(), sum(attempts), groupBitXor(cityHash64(*)) FROM logins_by_day",
+	"SELECT count(), sum(success), groupBitXor(cityHash64(*)) FROM endpoints_latest",
+	"SELECT count(), sum(success), groupBitXor(cityHash64(*)) FROM credentials_latest",
+	"SELECT count(), groupBitXor(cityHash64(*)) FROM issuers_latest",
+	"SELECT count(), sum(failure), groupBitXor(cityHash64(*)) FROM login_endpoints",
 	"SELECT count() FROM sensors",
 }
 

@@ -39,7 +39,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		ran++
 	}
-	if ran != 17 {
-		t.Errorf("%d statements were found, want 17", ran)
+	if ran != 20 {
+		t.Errorf("%d statements were found, want 20", ran)
 	}
 }

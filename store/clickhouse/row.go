@@ -110,16 +110,7 @@ func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.F
 			yield(detect.Finding{}, err)
 			return
 		}
-		all, args := conditions(f)
-		query := "SELECT " + columns + " FROM findings_latest"
-		if len(all) > 0 {
-			query += " WHERE " + strings.Join(all, " AND ")
-		}
-		query += " ORDER BY first_seen DESC, id"
-		if f.Limit > 0 {
-			query += " LIMIT ?"
-			args = append(args, f.Limit)
-		}
+		query, args := findingsQuery(f)
 		rows, err := s.conn.Query(ctx, query, args...)
 		if err != nil {
 			yield(detect.Finding{}, s.explain(err))
@@ -140,6 +131,21 @@ func (s *Store) Findings(ctx context.Context, f store.Filter) iter.Seq2[detect.F
 			yield(detect.Finding{}, s.explain(err))
 		}
 	}
+}
+
+// findingsQuery asks for whole findings.
+func findingsQuery(f store.Filter) (string, []any) {
+	all, args := conditions(f)
+	query := "SELECT " + columns + " FROM findings_latest"
+	if len(all) > 0 {
+		query += " WHERE " + strings.Join(all, " AND ")
+	}
+	query += " ORDER BY first_seen DESC, id"
+	if f.Limit > 0 {
+		query += " LIMIT ?"
+		args = append(args, f.Limit)
+	}
+	return query, args
 }
 
 // timestamp gives a time that was read.
