@@ -109,11 +109,14 @@ func (l *loginFields) scheme(login Login, password string) {
 // loginOf says whether the request is a login attempt (CATALOGUE.md, 1.6).
 func (f *Finder) loginOf(x *exchange.Exchange) *Login {
 	l := &f.login
-	if l.auth == nil && l.grant == "" && !l.password.set() && !l.secret.set() && !l.code.set() && l.weakCode == "" {
+	if l.auth == nil && l.grant == "" && !l.password.set() && !l.secret.set() && !l.code.set() && !l.refresh.set() && l.weakCode == "" {
 		return nil
 	}
 	method := x.Request.Method
 	path, _ := x.PathQuery()
+	if l.grant == "" && l.refresh.set() && f.fields == nil && (method == "POST" || method == "PUT") && refreshes(path) {
+		l.grant = "refresh_token" // which APIs of their own leave out
+	}
 	if l.grant != "" {
 		return f.grantLogin()
 	}
@@ -335,6 +338,8 @@ var (
 	authSegments = wordSet(`login signin logon auth authenticate authentication authorize session sessions token tokens
 		verify verification otp mfa 2fa totp sso oauth oauth2 openid challenge confirm password reset passwordreset
 		forgotpassword resetpassword passwordless twofactor secondfactor`)
+	refreshing      = wordSet("refresh refreshtoken refreshtokens tokenrefresh renew renewal token tokens")
+	ending          = wordSet("logout signout logoff signoff revoke revocation introspect introspection invalidate")
 	clientEndpoints = wordSet("introspect introspection revoke revocation par")
 )
 
@@ -346,6 +351,12 @@ func makesAccount(path string) bool {
 }
 
 func authPath(path string) bool { return anySegment(path, authSegments) }
+
+// refreshes reports a path at which a refresh token is exchanged for new ones,
+// and not ended.
+func refreshes(path string) bool {
+	return anySegment(path, refreshing) && !anySegment(path, ending)
+}
 
 // clientEndpoint reports OAuth endpoints at which clients authenticate without
 // a grant_type: introspection (RFC 7662), revocation (RFC 7009), PAR (RFC 9126).

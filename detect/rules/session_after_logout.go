@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ End the session on the server at logout, delete its refresh token, and keep the 
 	},
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		ended := p.State().(*window.Cache[sessionOf, capture.Time])
-		logout := p.Outcome() == endpoint.Success && logsOut(x.Request.Method, p.Template())
+		logout := logsOut(x.Request.Method, p.Template()) && (p.Outcome() == endpoint.Success || saysGoodbye(p, x))
 		if ended.Len() == 0 && !logout {
 			return
 		}
@@ -89,6 +90,42 @@ func isSession(c *credential.Credential) bool {
 		return c.Flaw == 0 && c.Access()
 	}
 	return false
+}
+
+// saysGoodbye reports a redirect, to where people log in as a rule, that ends a
+// session: it says so, or takes a cookie back.
+func saysGoodbye(p *detect.Pass, x *exchange.Exchange) bool {
+	r := &x.Response
+	if r.Status != 302 && r.Status != 303 || !r.Damage.Whole() {
+		return false
+	}
+	location := strings.ToLower(r.Header.Get("Location"))
+	for _, w := range [...]string{"logout", "logged_out", "loggedout", "logged-out", "signed_out", "signedout", "signed-out", "signout"} {
+		if strings.Contains(location, w) {
+			return true
+		}
+	}
+	for _, f := range r.Header {
+		if strings.EqualFold(f.Name, "Set-Cookie") && takenBack(p, f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// takenBack reports a Set-Cookie that deletes a session of the request (RFC
+// 6265, sections 3.1 and 5.2).
+func takenBack(p *detect.Pass, setCookie string) bool {
+	pair, attributes, _ := strings.Cut(setCookie, ";")
+	name, value, _ := strings.Cut(pair, "=")
+	attributes = strings.ReplaceAll(strings.ToLower(attributes), " ", "")
+	if strings.Trim(value, ` "`) != "" && !strings.Contains(attributes, "max-age=0") && !strings.Contains(attributes, "max-age=-") &&
+		!strings.Contains(strings.ReplaceAll(attributes, "-", ""), "01jan1970") {
+		return false
+	}
+	return slices.ContainsFunc(p.Presented(), func(c credential.Credential) bool {
+		return isSession(&c) && c.Place.Part == credential.InCookie && strings.EqualFold(c.Place.Name, strings.TrimSpace(name))
+	})
 }
 
 // logsOut reports an endpoint that ends a session (CATALOGUE.md, 1.3).
