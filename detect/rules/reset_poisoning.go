@@ -17,7 +17,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "reset_poisoning",
 	Title: "A new password is asked for by way of another host",
-	Doc: `The request for a new password names a host that is not the server's: in Host, or in a header by which a proxy would say what the host was (X-Forwarded-Host and its like). The server's hosts are those at which it answered logins or gave cookies and tokens before, and all of their sites. Or the code or token that sets a new password was good twice, a day after it was first seen, or comes from so small a set that it can be guessed.
+	Doc: `The request for a new password names a host that is not the server's: in Host, or in a header by which a proxy would say what the host was (X-Forwarded-Host and its like). The server's hosts are those at which it answered logins before, and all of their sites. Or the code or token that sets a new password was good twice, a day after it was first seen, or comes from so small a set that it can be guessed.
 
 The mail with the link is made from the request's host. When the server believes what the request says, the link goes to the attacker's host, and the victim's click brings him the token. A token that is short or good for long can be had without that.
 
@@ -26,7 +26,7 @@ Whether the mail was made from that host cannot be seen: an answer with success 
 Make links from a configured host, refuse requests for hosts that are not yours, and drop X-Forwarded-Host at the edge. Let tokens of 128 random bits be good once, for an hour.`,
 	Severity: detect.High, Attempt: true, Confidence: detect.Firm,
 	CWE: []int{640}, OWASP: []string{"API2:2023"}, ASVS: []string{"6.4.3"},
-	Needs: detect.LoginAttempt | detect.Issued | detect.Asks | detect.HasCode,
+	Needs: detect.LoginAttempt | detect.Asks | detect.HasCode,
 	Options: []detect.Option{
 		{Name: "hosts", Default: []string{}, Doc: "further hosts of the servers"},
 		{Name: "bits", Default: 19, Doc: "that thirty tokens should at least have room for"},
@@ -73,7 +73,7 @@ func resetPoisoned(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	state.token(p, x)
-	if p.LoginOutcome() != endpoint.LoginUnclear || p.Outcome() == endpoint.Success && len(p.Issued()) > 0 {
+	if p.LoginOutcome() != endpoint.LoginUnclear {
 		h, _ := state.hosts.At(x.Server, p.Now())
 		h.answers++
 		h.add(p.Host())

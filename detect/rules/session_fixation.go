@@ -101,10 +101,15 @@ func fixated(p *detect.Pass, x *exchange.Exchange) {
 		default:
 			continue
 		}
-		opens := p.Login() == nil && p.Outcome() == endpoint.Success && p.Discriminates()
-		if p.Login() == nil && now > state.until {
-			l := &state.lately[c.ID.Uint64()%uint64(len(state.lately))]
-			if l.session == c.ID.Uint64() && l.client == p.Client() && now.Sub(l.at) < time.Minute && (l.opened || !opens) {
+		watched, opens := p.Login() != nil || now <= state.until, false
+		l := &state.lately[c.ID.Uint64()%uint64(len(state.lately))]
+		again := l.session == c.ID.Uint64() && l.client == p.Client() && now.Sub(l.at) < time.Minute
+		if again && l.opened && !watched {
+			continue
+		}
+		if p.Login() == nil {
+			opens = p.Outcome() == endpoint.Success && p.Discriminates()
+			if again && !opens && !watched {
 				continue
 			}
 			*l = lately{c.ID.Uint64(), p.Client(), now, opens}

@@ -36,7 +36,11 @@ Make identifiers of 128 bits or more from a cryptographic random number generato
 			if c.Kind != credential.Session || c.Place.Part != credential.InCookie || p.Presents(c.ID) {
 				continue
 			}
-			r, _ := p.State().(*window.Cache[cookieOf, credential.Randomness]).At(cookieOf{kept(hostOf(p)), kept(c.Place.Name)}, p.Now())
+			cookies := p.State().(*window.Cache[cookieOf, credential.Randomness])
+			r := cookies.Get(cookieOf{hostOf(p), c.Place.Name}, p.Now())
+			if r == nil {
+				r, _ = cookies.At(cookieOf{kept(hostOf(p)), kept(c.Place.Name)}, p.Now())
+			}
 			if !r.Add(c) || !due(r.Samples(), p.Options().Int("samples")) {
 				continue
 			}
