@@ -36,10 +36,14 @@ func (c *Credential) pieces() []string {
 	v := *c.value
 	switch {
 	case c.Kind == Basic && c.Flaw&Malformed == 0:
-		_, password, _ := strings.Cut(v, ":")
+		user, password, _ := strings.Cut(v, ":")
 		// The pair in base64 is found by decoding; its beginning, cut off
 		// somewhere, is not.
-		return []string{password, base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v))}
+		list := []string{password, base64.StdEncoding.EncodeToString([]byte(v)), base64.URLEncoding.EncodeToString([]byte(v))}
+		if c.Principal == "" && len(user) >= 16 { // the name is a secret, too
+			list = append(list, user)
+		}
+		return list
 	case c.Kind == Digest, c.Kind == Signature:
 		list := []string{v}
 		for _, word := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(`", &`, r) }) {

@@ -45,7 +45,7 @@ func (f *Finder) loginField(p Place, fd field, value string) bool {
 	l := &f.login
 	keep := func(to *string) {
 		if *to == "" && len(value) <= 256 {
-			*to = strings.TrimSpace(value)
+			*to = accountName(strings.TrimSpace(value))
 		}
 	}
 	if fd == fieldUser {

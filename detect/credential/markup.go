@@ -320,7 +320,7 @@ func (f *Finder) assertions(p Place, s string) {
 				user, _ = content(after)
 			}
 		}
-		if len(user) > 256 {
+		if user = accountName(user); len(user) > 256 {
 			user = ""
 		}
 		v := strings.Clone(whole)

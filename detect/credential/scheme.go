@@ -196,8 +196,11 @@ func (f *Finder) basic(p Place, scheme, v string) {
 // pair reports a user and password that stand together.
 func (f *Finder) pair(p Place, scheme, user, password string) {
 	c := *f.known(Basic, user+":"+password)
-	c.Scheme, c.Principal = scheme, strings.Clone(user)
-	c.Guessable = guessable(password)
+	c.Scheme, c.Principal = scheme, strings.Clone(accountName(user))
+	if noPassword(password) && !guessable(user) {
+		c.Principal = "" // a key in the place of the name, as payment providers have it
+	}
+	c.Guessable = guessable(password) && (c.Principal != "" || guessable(user))
 	f.add(p, c)
 	if !f.response && p.Name != "referer" {
 		f.login.scheme(Login{Form: "basic", Principal: c.Principal, Place: p}, password)
@@ -205,6 +208,24 @@ func (f *Finder) pair(p Place, scheme, user, password string) {
 	if c := f.token(p, password); c != nil {
 		c.Scheme = scheme
 	}
+}
+
+// accountName gives the name of an account, "" where a token or key stands in
+// its place: names are told.
+func accountName(s string) string {
+	if maybeJWT(s) || vendorShaped(s) {
+		return ""
+	}
+	return s
+}
+
+// noPassword reports what stands for a password where the name is the key.
+func noPassword(s string) bool {
+	switch strings.ToLower(s) {
+	case "", "x", "api_token", "api_key", "apikey", "x-oauth-basic", "unused", "none", "null", "token":
+		return true
+	}
+	return false
 }
 
 // digest reads RFC 7616, section 3.4.
@@ -217,7 +238,7 @@ func (f *Finder) digest(p Place, scheme, v string) {
 	if strings.EqualFold(parameter(v, "userhash"), "true") {
 		user = ""
 	}
-	user = strings.Clone(user)
+	user = strings.Clone(accountName(user))
 	v = strings.Clone(v)
 	f.add(p, Credential{
 		Kind: Digest, ID: f.key.id("digest", user+"\x00"+parameter(v, "realm")), Mask: maskOf(Digest, response),
