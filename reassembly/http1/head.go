@@ -292,7 +292,7 @@ func (p *conn) fields(h *half, m *exchange.Message, s string, f *framing) {
 		h.damage |= exchange.Cut
 	}
 	if kept > 0 {
-		m.Header = make(exchange.Header, 0, kept)
+		m.Header = h.slot.header(kept)
 	}
 	p.shard.charge(h.slot, len(s)+kept*fieldBytes)
 	if strings.IndexByte(s, 0) >= 0 { // RFC 9110, section 5.5
