@@ -158,7 +158,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if name, _ := IdentityHeader(x.Request.Header); name != "" {
 		ins.Has |= SaysWho
 	}
-	ins.Operation = endpoint.Operation(x, ins.Path, ins.Query)
+	ins.Operation = n.answers.Operation(x, ins.Path, ins.Query, f)
 	ins.forwarded, ins.body = lastForwarded(x.Request.Header), bodySum(x.Request.Body.Bytes)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = n.answers.Examine(x, ins.Path, f)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/authtap/authtap/detect/memo"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -25,7 +26,8 @@ func (f *Finder) content(m *exchange.Message) {
 	if f.response {
 		table = f.bodies[1]
 	}
-	f.body, _ = table.Of(b)
+	f.sum = memo.SumOf(b)
+	f.body, _ = table.Of(f.sum)
 	cut := m.Damage&exchange.Cut != 0 || int64(len(b)) < m.Body.Length
 	first := firstByte(b)
 	switch {

@@ -22,6 +22,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/authtap/authtap/detect/memo"
 )
 
 // ID is the keyed hash of a credential: the first 16 bytes of
@@ -314,4 +316,7 @@ type Found struct {
 	Exposed []Credential
 	// Reflected is the credential of Request that the response repeats.
 	Reflected *Credential
+	// RequestSum and ResponseSum stand for the bodies, 0 where one is not there
+	// or cannot be read.
+	RequestSum, ResponseSum memo.Sum
 }

@@ -86,6 +86,7 @@ type Finder struct {
 	// can be read.
 	bodies [2]*memo.Table[bodySeen]
 	body   *bodySeen
+	sum    memo.Sum
 }
 
 // bodySeen is what was not found in a body: most are JSON with no credential.
@@ -132,6 +133,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.requestHeader(&x.Request)
 		f.target(x)
 		f.content(&x.Request)
+		found.RequestSum = f.sum
 		found.Login = f.loginOf(x)
 		found.Account = f.accountOf(x)
 		if found.Login == nil {
@@ -152,6 +154,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		f.responseHeader(&x.Response)
 		n := len(f.list)
 		f.content(&x.Response)
+		found.ResponseSum = f.sum
 		if len(f.list) == n+1 {
 			f.list[n].Alone = oneWord(x.Response.Body.Bytes)
 		}
@@ -185,7 +188,7 @@ func (f *Finder) readable(m *exchange.Message) bool {
 
 func (f *Finder) begin(response bool) {
 	clear(f.list)
-	f.list, f.response, f.body = f.list[:0], response, nil
+	f.list, f.response, f.body, f.sum = f.list[:0], response, nil, 0
 	f.graphQL, f.echoes = false, f.echoes[:0]
 	if !response { // of which nobody asks for a login
 		f.login = loginFields{}

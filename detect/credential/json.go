@@ -234,7 +234,11 @@ func (f *Finder) jsonBody(b []byte, cut bool) {
 		f.body.barren = true
 		return
 	}
+	before, found := f.stats, len(f.list)
 	f.readJSON(text(b), cut)
+	if f.response && !cut && len(f.list) == found && len(f.echoes) == 0 && len(f.exposed) == 0 && f.stats == before {
+		f.body.barren = true // after all
+	}
 }
 
 func (f *Finder) readJSON(s string, cut bool) {

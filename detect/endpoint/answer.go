@@ -87,10 +87,13 @@ const (
 )
 
 // Examiner reads answers. It belongs to one goroutine.
-type Examiner struct{ json *memo.Table[jsonSeen] }
+type Examiner struct {
+	json  *memo.Table[jsonSeen]
+	calls *memo.Table[string] // operations
+}
 
 // NewExaminer makes an Examiner.
-func NewExaminer() *Examiner { return &Examiner{memo.New[jsonSeen]()} }
+func NewExaminer() *Examiner { return &Examiner{memo.New[jsonSeen](), memo.New[string]()} }
 
 // Examine reads the answer of an exchange. path is the request's path.
 func (e *Examiner) Examine(x *exchange.Exchange, path string, found *credential.Found) Answer {
@@ -130,7 +133,7 @@ func (e *Examiner) Examine(x *exchange.Exchange, path string, found *credential.
 		}
 	}
 	if x.Request.Method != "HEAD" {
-		e.content(&a, r)
+		e.content(&a, r, found.ResponseSum)
 	}
 	return a
 }
@@ -337,7 +340,7 @@ func LoginPath(p string) bool {
 }
 
 // content reads shape and marks from the body.
-func (e *Examiner) content(a *Answer, r *exchange.Message) {
+func (e *Examiner) content(a *Answer, r *exchange.Message, sum memo.Sum) {
 	page := r.Body.Bytes[:min(len(r.Body.Bytes), pageBytes)]
 	b := page[:min(len(page), shapeBytes)]
 	t := bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
@@ -346,7 +349,7 @@ func (e *Examiner) content(a *Answer, r *exchange.Message) {
 		a.Type = 0
 		a.Shape = 1
 	case t[0] == '{' || t[0] == '[':
-		j, known := e.json.Of(t)
+		j, known := e.json.Of(sum)
 		if !known {
 			*j = readJSON(t)
 		}

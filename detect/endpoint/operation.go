@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -17,7 +18,7 @@ const maxOperation = 120
 // Operation names what a request asks of a path where many things are asked of
 // the same one: the root fields of a GraphQL document, the method of JSON-RPC,
 // the action of SOAP. It is "" everywhere else.
-func Operation(x *exchange.Exchange, path, query string) string {
+func (e *Examiner) Operation(x *exchange.Exchange, path, query string, found *credential.Found) string {
 	r := &x.Request
 	switch {
 	case r.Method == "POST":
@@ -27,7 +28,14 @@ func Operation(x *exchange.Exchange, path, query string) string {
 		kind := r.Header.Get("Content-Type")
 		switch {
 		case hasFold(kind, "application/json"), hasFold(kind, "application/graphql"), hasFold(kind, "text/json"), kind == "":
-			return jsonOperation(r.Body.Bytes, hasFold(kind, "application/graphql") && !containsFold(kind, "json"))
+			if hasFold(kind, "application/graphql") && !containsFold(kind, "json") {
+				return cutOperation(rootFields(string(r.Body.Bytes), ""))
+			}
+			name, known := e.calls.Of(found.RequestSum)
+			if !known {
+				*name = jsonOperation(r.Body.Bytes)
+			}
+			return *name
 		case hasFold(kind, "text/xml"), hasFold(kind, "application/soap+xml"):
 			return cutOperation(soapAction(r.Header, kind))
 		}
@@ -83,10 +91,7 @@ type call struct {
 // maxCalls of a batch are looked at.
 const maxCalls = 16
 
-func jsonOperation(b []byte, document bool) string {
-	if document {
-		return cutOperation(rootFields(string(b), ""))
-	}
+func jsonOperation(b []byte) string {
 	t := bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
 	if len(t) == 0 || t[0] != '{' && t[0] != '[' {
 		return ""

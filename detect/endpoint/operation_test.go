@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -42,11 +43,11 @@ func TestOperation(t *testing.T) {
 		"SOAP 1.1":              {asks("POST", "text/xml", `<e/>`, "SOAPAction", `"urn:get"`), "", "urn:get"},
 		"SOAP 1.2":              {asks("POST", `application/soap+xml; charset=utf-8; action="urn:get"`, `<e/>`), "", "urn:get"},
 	} {
-		if got := Operation(c.x, "/graphql", c.query); got != c.want {
+		if got := NewExaminer().Operation(c.x, "/graphql", c.query, &credential.Found{}); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	if got := Operation(asks("POST", js, `{"jsonrpc":"2.0","method":"`+strings.Repeat("x", 500)+`"}`), "/", ""); len(got) != maxOperation {
+	if got := NewExaminer().Operation(asks("POST", js, `{"jsonrpc":"2.0","method":"`+strings.Repeat("x", 500)+`"}`), "/", "", &credential.Found{}); len(got) != maxOperation {
 		t.Errorf("an operation of %d bytes", len(got))
 	}
 }
@@ -79,7 +80,7 @@ func FuzzOperation(f *testing.F) {
 	f.Add([]byte(`{"query":"query A($x: Int) { a: b(c: {d: \"e\"}) @f ... on G { h } }"}`))
 	f.Add([]byte(`[{"jsonrpc":"2.0","method":"x"}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if got := Operation(asks("POST", "application/json", string(body)), "/", ""); len(got) > maxOperation {
+		if got := NewExaminer().Operation(asks("POST", "application/json", string(body)), "/", "", &credential.Found{}); len(got) > maxOperation {
 			t.Errorf("an operation of %d bytes", len(got))
 		}
 		rootFields(string(body), "x")

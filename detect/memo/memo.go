@@ -11,33 +11,40 @@ package memo
 
 import "hash/maphash"
 
+// Sum stands for bytes within this run of the program, 0 for none.
+type Sum uint64
+
+var seed = maphash.MakeSeed()
+
+// SumOf gives the Sum of bytes.
+func SumOf(b []byte) Sum {
+	if len(b) == 0 {
+		return 0
+	}
+	return Sum(maphash.Bytes(seed, b) | 1)
+}
+
 // places of a Table, a power of two.
 const places = 1 << 12
 
 // Table holds a V of bytes that were seen. Its zero value is not ready.
-type Table[V any] struct {
-	seed   maphash.Seed
-	places []place[V]
-}
+type Table[V any] struct{ places []place[V] }
 
 type place[V any] struct {
-	sum  uint64 // 0: nothing is here
+	sum  Sum // 0: nothing is here
 	made V
 }
 
 // New makes a Table.
-func New[V any]() *Table[V] {
-	return &Table[V]{seed: maphash.MakeSeed(), places: make([]place[V], places)}
-}
+func New[V any]() *Table[V] { return &Table[V]{make([]place[V], places)} }
 
-// Of gives what was made of the same bytes before. Where that is not known,
-// known is false and made is the zero value, to be filled in. It is valid until
-// the next call.
-func (m *Table[V]) Of(b []byte) (made *V, known bool) {
-	sum := maphash.Bytes(m.seed, b) | 1
-	p := &m.places[sum>>1%places]
-	if p.sum != sum {
-		*p = place[V]{sum: sum}
+// Of gives what was made of the bytes of that sum before. Where that is not
+// known, known is false and made is the zero value, to be filled in. It is valid
+// until the next call.
+func (t *Table[V]) Of(s Sum) (made *V, known bool) {
+	p := &t.places[s>>1%places]
+	if p.sum != s || s == 0 {
+		*p = place[V]{sum: s}
 		return &p.made, false
 	}
 	return &p.made, true

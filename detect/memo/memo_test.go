@@ -14,7 +14,7 @@ func TestTable(t *testing.T) {
 	for round := range 3 {
 		known := 0
 		for i := range 10_000 {
-			made, was := m.Of(fmt.Appendf(nil, "body %d", i))
+			made, was := m.Of(memo.SumOf(fmt.Appendf(nil, "body %d", i)))
 			if was {
 				known++
 				if *made != i+1 {
@@ -29,11 +29,10 @@ func TestTable(t *testing.T) {
 			t.Errorf("round %d: %d known", round, known)
 		}
 	}
-	if made, known := m.Of(nil); known || *made != 0 {
-		t.Error("nothing was seen before it was there")
-	}
-	if _, known := m.Of([]byte{}); !known {
-		t.Error("nothing is not itself")
+	for range 2 {
+		if made, known := m.Of(memo.SumOf(nil)); known || *made != 0 {
+			t.Error("something is known of nothing")
+		}
 	}
 }
 
@@ -43,6 +42,6 @@ func BenchmarkOf(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Of(body)
+		m.Of(memo.SumOf(body))
 	}
 }

@@ -56,6 +56,7 @@ func (s *resetState) Evicted() uint64 { return s.hosts.Evicted() + s.tokens.Evic
 // servedHosts are sites of a server, and how many answers showed them.
 type servedHosts struct {
 	sites   []string
+	last    string // the host that was added last
 	answers int
 }
 
@@ -84,6 +85,10 @@ func resetPoisoned(p *detect.Pass, x *exchange.Exchange) {
 }
 
 func (h *servedHosts) add(host string) {
+	if host == "" || host == h.last {
+		return
+	}
+	h.last = kept(host)
 	if s := site(host); s != "" && len(h.sites) < 32 && !slices.Contains(h.sites, s) {
 		h.sites = append(h.sites, kept(s))
 	}
