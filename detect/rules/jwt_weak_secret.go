@@ -20,7 +20,7 @@ A token that somebody else signed with such a secret proves nothing of the serve
 
 Make a key of at least 32 random bytes, or change to RS256, ES256 or EdDSA; retire the old key at once and end all sessions, since tokens made with it cannot be told from genuine ones. The evidence says where the secret was found, not which one it is.`,
 	Severity: detect.Critical, Attempt: true, Genuine: true, Confidence: detect.Certain,
-	CWE: []int{1391, 798, 326}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.1"}, RFC: []string{"RFC 8725 §3.5"},
+	CWE: []int{1391, 798, 326}, OWASP: []string{"API2:2023"}, ASVS: []string{"9.1.1", "11.2.3"}, RFC: []string{"RFC 8725 §3.5"},
 	Options: []detect.Option{
 		{Name: "tokens", Default: 3, Doc: "tokens of each signing key that are tried, of those that the server issued or accepted and of others"},
 		{Name: "names", Default: []string{}, Doc: "names of the application, from which secrets are derived"},

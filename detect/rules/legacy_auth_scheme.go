@@ -19,7 +19,7 @@ Inside a company NTLM is often offered beside Kerberos; that it is offered is wh
 
 Offer SHA-256 with qop, or a scheme with tokens over TLS, and switch NTLM off where Kerberos works.`,
 	Severity: detect.Medium, Confidence: detect.Certain,
-	CWE: []int{327}, OWASP: []string{"API2:2023"}, RFC: []string{"RFC 7616 §5.1", "RFC 7616 §3.3"},
+	CWE: []int{327}, OWASP: []string{"API2:2023"}, RFC: []string{"RFC 7616 §3.3"},
 	Needs: detect.Challenge,
 	Exchange: func(p *detect.Pass, x *exchange.Exchange) {
 		var md5, better, bare, ntlm bool

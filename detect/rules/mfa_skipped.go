@@ -24,7 +24,7 @@ A server may remember a device, or ask by risk: then the login does not ask, and
 
 Give a session that still lacks its second factor no access but to that, and check it on the server with each request.`,
 	Severity: detect.Medium, Confidence: detect.Tentative,
-	CWE: []int{308, 287}, OWASP: []string{"API2:2023"},
+	CWE: []int{308, 287}, OWASP: []string{"API2:2023"}, ASVS: []string{"6.3.3"},
 	Needs: detect.Presented | detect.LoginAttempt | detect.HasCode,
 	Options: []detect.Option{
 		{Name: "answers", Default: 3, Doc: "successes of a session that did not pass"},
