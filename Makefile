@@ -18,6 +18,7 @@ build: need-build ## bin/authtap
 
 .PHONY: deb
 deb: build ## bin/authtap_VERSION_ARCH.deb
+	rm -f bin/authtap_*.deb
 	deploy/deb '$(VERSION)' bin/authtap bin
 
 .PHONY: demo

@@ -102,7 +102,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 			if err := f.triggers.replace(c.settings.Triggers, c.settings.TrustedProxies); err != nil {
 				p.warn("the triggers stay as they are: %v", err)
 			}
-			p.warn("the configuration is reloaded")
+			p.say("the configuration is reloaded")
 		},
 		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {

@@ -20,7 +20,7 @@ func (p *program) listen(ctx context.Context, address string, a *asked) (*metric
 		},
 	})
 	if err == nil {
-		p.warn("metrics are at http://%s/metrics", server.Addr())
+		p.say("metrics are at http://%s/metrics", server.Addr())
 	}
 	return server, err
 }

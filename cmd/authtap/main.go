@@ -9,11 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/authtap/authtap/cmd/authtap/internal/config"
 )
 
 func main() { os.Exit(Main()) }
@@ -66,6 +70,11 @@ type program struct {
 	environ        func(string) (string, bool)
 	// Columns of the terminals; 0 where there is none.
 	stdoutWidth, stderrWidth int
+
+	logFormat config.LogFormat // as the settings have it, once they are known
+	known     sync.Once
+	logs      sync.Once
+	log       *slog.Logger // logger gives it
 }
 
 // run runs a command line and gives the exit code.
@@ -85,19 +94,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case errors.Is(err, errTold):
 		return exitError
 	case errors.As(err, &usage):
-		p.warn("%v", err)
-		if usage.command != "" {
+		p.fail("%v", err)
+		if usage.command != "" && p.logFormat != config.LogJSON {
 			fmt.Fprintf(p.stderr, "See %s --help.\n", usage.command)
 		}
 		return exitUsage
 	}
-	p.warn("%v", err)
+	p.fail("%v", err)
 	return exitError
-}
-
-// warn tells the user something.
-func (p *program) warn(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "authtap: "+format+"\n", args...)
 }
 
 var (

@@ -187,6 +187,9 @@ var outputs = []struct {
 	{"findings live, version by version", func(t *testing.T, o *outlet) string {
 		return o.run(t, "replay", "--store", "none", "--max-findings", "1", "--shards", "2", o.pcap)
 	}},
+	{"the log as JSON", func(t *testing.T, o *outlet) string {
+		return o.run(t, "replay", "--store", "none", "--log-format", "json", o.pcap)
+	}},
 	{"exchanges", func(t *testing.T, o *outlet) string { return o.run(t, "exchanges", o.pcap) }},
 	{"coverage", func(t *testing.T, o *outlet) string { return o.run(t, "exchanges", "--coverage", o.pcap) }},
 	{"SQLite", func(t *testing.T, o *outlet) string {
@@ -221,7 +224,7 @@ var outputs = []struct {
 		defer server.Close()
 		file := filepath.Join(o.dir, "exec.out")
 		yaml := filepath.Join(o.dir, "authtap.yaml")
-		write(t, yaml, fmt.Appendf(nil, "triggers:\n  - name: hook\n    webhook: {url: %q}\n  - name: run\n    exec: {command: [sh, -c, \"(cat; env) >> %s\"]}\n", server.URL, file))
+		write(t, yaml, fmt.Appendf(nil, "triggers:\n  - name: hook\n    webhook: {url: %q}\n  - name: run\n    exec: {command: [sh, -c, \"(cat; env) >> %s\"]}\n  - name: wall\n    block: {file: %[3]s/blocked, nftables: %[3]s/blocked.nft}\n", server.URL, file, o.dir))
 		all := o.run(t, "replay", "--config", yaml, "--store", "none", o.pcap)
 		mu.Lock()
 		defer mu.Unlock()

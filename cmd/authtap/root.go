@@ -57,6 +57,7 @@ func (p *program) settings(cmd *cobra.Command) (config.Settings, error) {
 	if err != nil {
 		return s, usageError{err, cmd.CommandPath()}
 	}
+	p.known.Do(func() { p.logFormat = s.LogFormat }) // a reload does not change it
 	return s, nil
 }
 

@@ -87,7 +87,7 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 	signal.Notify(usr1, syscall.SIGUSR1)
 	defer signal.Stop(usr1)
 	if live {
-		p.warn("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
+		p.say("listening on %s", strings.Join(t.sources[0].Inputs(), ", "))
 	}
 
 	secrets, stop, err := p.tlsSecrets(&t)
@@ -161,10 +161,7 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 		return say.Load() || beat.Load() || asked.wanted()
 	}
 	report := func(s *statistics) {
-		s.lines(t.taps).print(p.stderr)
-		if t.coverage == nil {
-			blindSpots(p.stderr, &s.Stats)
-		}
+		p.statistics(s, t.taps, t.coverage == nil)
 	}
 	opt.Reported = func(stats pipeline.Stats) {
 		s := all(stats)

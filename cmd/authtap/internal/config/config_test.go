@@ -156,7 +156,7 @@ func TestFile(t *testing.T) {
 	}
 	want := config.Settings{
 		Memory: 300 << 20, Shards: 3, Limits: config.Limits{"body-bytes": 4096, "window-keys": 1000},
-		Store: "none", SpoolMax: 4 << 20, Retain: config.Days{"findings": 400, "by_day": 0}, Cluster: "main", Spool: "/spool", Format: config.JSON, FailOn: config.Severity(detect.High), MaxFindings: 7,
+		Store: "none", SpoolMax: 4 << 20, Retain: config.Days{"findings": 400, "by_day": 0}, Cluster: "main", Spool: "/spool", Format: config.JSON, FailOn: config.Severity(detect.High), MaxFindings: 7, LogFormat: config.LogText,
 		KeyFile: "/k", JWTSecrets: "/s", Sensor: "edge 1", HidePrincipals: true,
 		TrustedProxies: config.Prefixes{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Only:           []string{}, Disable: []string{"brute_force"},

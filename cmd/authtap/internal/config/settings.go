@@ -65,6 +65,8 @@ type Settings struct {
 	// a replay prints.
 	MaxFindings int
 
+	// LogFormat is that of what is said on standard error.
+	LogFormat LogFormat
 	// Listen is where metrics are to be had, empty for nowhere.
 	Listen Address
 
@@ -119,6 +121,7 @@ func Defaults() Settings {
 	return Settings{
 		Store:       "sqlite:authtap.db",
 		SpoolMax:    1 << 30,
+		LogFormat:   LogText,
 		Migrate:     true,
 		MaxFindings: 10_000,
 		SnapLen:     256 << 10,
@@ -172,6 +175,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.Var(&s.Format, "format", "how findings are printed: table, text, csv, json, ecs, ocsf, eve (these four as JSON lines), sarif (of a replay); by default a table on a terminal and json in a pipe")
 	}
 	if g&Reading != 0 {
+		fs.Var(&s.LogFormat, "log-format", "how the log on standard error is written: text, json (a line a record)")
 		fs.Var(&s.Memory, "memory", "budget for memory, such as 300MiB; the limits are shares of it (default 512MiB live, 192MiB for files)")
 		fs.IntVar(&s.Shards, "shards", s.Shards, "goroutines that reassemble and parse; 0: as many as there are cores")
 		fs.Var(&s.InnerFilter, "inner-filter", "look only at conversations between these ends, of the innermost packets: host, net, port, and, or, not, parentheses")
@@ -324,6 +328,30 @@ func (f *Format) String() string { return string(*f) }
 
 // Type names the kind of value in the help text.
 func (f *Format) Type() string { return "format" }
+
+// LogFormat is a form of the log.
+type LogFormat string
+
+// The forms.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Set takes the name of a form.
+func (f *LogFormat) Set(text string) error {
+	if LogFormat(text) != LogText && LogFormat(text) != LogJSON {
+		return fmt.Errorf("unknown format of the log %q: it is one of text, json", text)
+	}
+	*f = LogFormat(text)
+	return nil
+}
+
+// String gives the name.
+func (f *LogFormat) String() string { return string(*f) }
+
+// Type names the kind of value in the help text.
+func (f *LogFormat) Type() string { return "format" }
 
 // Address is an address to listen on.
 type Address string
