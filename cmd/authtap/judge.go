@@ -67,7 +67,9 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		judged := engine.Stats()
 		s.Engine, s.Printing, s.Rules = &judged, &printingStats{Beyond: f.beyond}, ruleStats(rules)
 	}}
+	reloads := reloads{p: p, now: s, read: again, options: optionsOf}
 	t.delivered = func(s *statistics) {
+		s.Reloads = &reloadStats{Done: reloads.done.Load(), Refused: reloads.refused.Load()}
 		s.Triggers = f.triggers.Stats()
 		if f.delivery != nil {
 			f.delivery.stats(s)
@@ -77,7 +79,6 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		t.beat = p.pulse(options, f.delivery)
 	}
 
-	reloads := reloads{p: p, now: s, read: again, options: optionsOf}
 	if live {
 		defer reloads.watch()()
 	}
@@ -94,7 +95,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		Changed: func(to any) {
 			c := to.(*change)
 			if err := engine.Reconfigure(c.options); err != nil {
-				p.warn("the configuration stays as it is: %v", err) // but for what shards do
+				reloads.refuse(err) // but for what shards do
 				return
 			}
 			rules = c.rules
@@ -102,6 +103,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 			if err := f.triggers.replace(c.settings.Triggers, c.settings.TrustedProxies); err != nil {
 				p.warn("the triggers stay as they are: %v", err)
 			}
+			reloads.done.Add(1)
 			p.say("the configuration is reloaded")
 		},
 		Take: engine.Exchange,

@@ -26,7 +26,7 @@ import (
 func TestMetricsTellWhatTheEndTells(t *testing.T) {
 	fresh := func() *statistics {
 		return &statistics{
-			Secrets: new(secret.Stats), Engine: &detect.Stats{Windows: map[string]window.Stats{}}, Printing: new(printingStats),
+			Secrets: new(secret.Stats), Engine: &detect.Stats{Windows: map[string]window.Stats{}}, Printing: new(printingStats), Reloads: new(reloadStats),
 			Batcher: new(store.BatcherStats), Spool: new(store.SpoolStats), Sender: new(store.SenderStats),
 		}
 	}

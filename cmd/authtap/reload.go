@@ -22,12 +22,16 @@ type change struct {
 // reloads reads the configuration again whenever there is a SIGHUP. What is
 // wrong with it is told, and leaves the one so far in force.
 type reloads struct {
-	p       *program
-	now     config.Settings // in force, or on the way
-	read    func() (config.Settings, error)
-	options func(*config.Settings) (detect.Options, *custom.Set, error)
-	pending atomic.Pointer[change]
+	p             *program
+	now           config.Settings // in force, or on the way
+	read          func() (config.Settings, error)
+	options       func(*config.Settings) (detect.Options, *custom.Set, error)
+	pending       atomic.Pointer[change]
+	done, refused atomic.Uint64
 }
+
+// reloadStats count reloads: those that are in force, and those with a mistake.
+type reloadStats struct{ Done, Refused uint64 }
 
 // watch begins to reload until stop is called.
 func (r *reloads) watch() (stop func()) {
@@ -55,7 +59,7 @@ func (r *reloads) watch() (stop func()) {
 func (r *reloads) reload() {
 	next, err := r.read()
 	if err != nil {
-		r.p.warn("the configuration stays as it is: %v", err)
+		r.refuse(err)
 		return
 	}
 	settings, restart := r.now.Reloaded(&next)
@@ -64,7 +68,7 @@ func (r *reloads) reload() {
 		_, err = detect.NewEngine(options) // whether it can be
 	}
 	if err != nil {
-		r.p.warn("the configuration stays as it is: %v", err)
+		r.refuse(err)
 		return
 	}
 	if len(restart) > 0 {
@@ -72,6 +76,11 @@ func (r *reloads) reload() {
 	}
 	r.now = settings
 	r.pending.Store(&change{settings, options, rules})
+}
+
+func (r *reloads) refuse(err error) {
+	r.refused.Add(1)
+	r.p.warn("the configuration stays as it is: %v", err)
 }
 
 // take gives a change that waits; nil for none. The pipeline asks it before

@@ -103,6 +103,11 @@ func TestReload(t *testing.T) {
 	if !strings.Contains(said, "only a new start changes key-file, sensor, shards, store") {
 		t.Errorf("not said what needs a new start: %s", said)
 	}
+	for _, want := range []string{"1 reloads of the configuration\n", "3 reloads refused"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("not said: %s in %s", want, said)
+		}
+	}
 	if !strings.Contains(found, `"detector":"cleartext_credential"`) || !strings.Contains(found, `"sensor":"here"`) {
 		t.Errorf("a mistake in the file changed something: %s", found)
 	}

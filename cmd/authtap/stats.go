@@ -24,6 +24,7 @@ type statistics struct {
 	Batcher  *store.BatcherStats
 	Spool    *store.SpoolStats
 	Sender   *store.SenderStats
+	Reloads  *reloadStats
 	Triggers map[string]trigger.Stats // by name
 }
 
@@ -51,6 +52,10 @@ func (s *statistics) lines(taps []tap) *counts {
 	}
 	c.delivery(s)
 	c.triggers(s.Triggers)
+	if s.Reloads != nil {
+		c.some(s.Reloads.Done, "reloads of the configuration")
+		c.some(s.Reloads.Refused, "reloads refused for a mistake in the configuration")
+	}
 	return c
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/store"
 )
@@ -32,7 +33,8 @@ type Match struct {
 	// Severity is the lowest, Count the smallest.
 	Severity detect.Severity
 	Count    uint64
-	// One of Detectors, Verdicts, Hosts and Sensors.
+	// One of Detectors, Verdicts and Hosts, these with or without port, or as
+	// *.example.com.
 	Detectors, Hosts []string
 	Verdicts         []detect.Verdict
 }
@@ -40,7 +42,7 @@ type Match struct {
 func (m *Match) holds(f *detect.Finding) bool {
 	return f.Severity >= m.Severity && f.Count >= m.Count &&
 		(len(m.Detectors) == 0 || slices.Contains(m.Detectors, f.Detector)) &&
-		(len(m.Hosts) == 0 || slices.Contains(m.Hosts, f.Host)) &&
+		endpoint.HostMatches(m.Hosts, f.Host) &&
 		(len(m.Verdicts) == 0 || slices.Contains(m.Verdicts, f.Verdict))
 }
 

@@ -66,6 +66,7 @@ func TestMatch(t *testing.T) {
 		{Match{Count: 11}, false},
 		{Match{Detectors: []string{"x"}}, false},
 		{Match{Hosts: []string{"example"}}, false},
+		{Match{Hosts: []string{"*.example"}}, true},
 		{Match{Verdicts: []detect.Verdict{detect.LikelyAccepted, detect.Rejected}}, false},
 	} {
 		if got := c.m.holds(&f); got != c.want {
