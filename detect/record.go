@@ -332,11 +332,11 @@ func (rec *record) finding(sensor string) Finding {
 
 // id gives the finding's ID.
 func (rec *record) id(sensor string) string {
-	return findingID(sensor, rec.detector.Name, rec.dedupe, rec.first)
+	return FindingID(sensor, rec.detector.Name, rec.dedupe, rec.first)
 }
 
-// findingID is the hash that the same finding has on every run.
-func findingID(sensor, detector, dedupe string, first capture.Time) string {
+// FindingID is the hash that the same finding has on every run.
+func FindingID(sensor, detector, dedupe string, first capture.Time) string {
 	h := sha256.New()
 	for _, s := range []string{sensor, detector, dedupe} {
 		var n [4]byte

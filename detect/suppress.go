@@ -49,6 +49,11 @@ func (r *record) released() bool {
 	return r.suppressed && (r.several != r.suppressedFor || r.until != 0 && r.last >= r.until)
 }
 
+// Keeps reports whether the suppression keeps a finding from being told.
+func (s *Suppression) Keeps(f *Finding) bool {
+	return s.matches(f) && (s.Until == 0 || capture.Time(f.LastSeen) < s.Until)
+}
+
 // suppressed gives the suppression that keeps a version of a finding from being
 // told, nil where none does. A finding counts once for each.
 func (e *Engine) suppressed(r *record, f *Finding) *Suppression {

@@ -36,7 +36,7 @@ and where the API's own authentication is weak. It never sends a packet.`,
 	root.PersistentFlags().String("config", "", "YAML file of settings; a setting has the name of its flag")
 	root.AddCommand(
 		p.replay(), p.sniff(), p.exchanges(), p.findings(), p.endpoints(), p.credentials(), p.logins(), p.issuers(), p.status(), p.sql(),
-		p.migrate(), p.detectors(), p.explain(), p.rules(), p.configure(), p.version(),
+		p.migrate(), p.detectors(), p.explain(), p.rules(), p.correlate(), p.configure(), p.version(),
 	)
 	return root
 }

@@ -1,0 +1,310 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/store"
+)
+
+// Fleet is the sensor of findings that no sensor could make alone.
+const Fleet = "fleet"
+
+// CorrelateOptions say what Correlate looks at.
+type CorrelateOptions struct {
+	// Attacks that had news from Since on, as far as they were seen before
+	// Until, which should be so long ago that the sensors' rows have come. What
+	// lies up to a day before Since is known to it.
+	Since, Until capture.Time
+	// Detectors are those that are on, of all that there are, and Settings
+	// replace defaults of their options, by detector and option.
+	Detectors []detect.Detector
+	Settings  map[string]detect.Values
+	// Suppressions keep findings from being written.
+	Suppressions []detect.Suppression
+}
+
+// CorrelateStats tell what a call did.
+type CorrelateStats struct {
+	// Found are the attacks that no sensor saw alone, Told those of them that
+	// have news and were written, Known those that a sensor has said, Suppressed
+	// those that a suppression keeps.
+	Found, Told, Known, Suppressed uint64
+}
+
+// Correlate looks for attacks on logins whose attempts came by several sensors,
+// in their auth_events, and writes findings of the detectors that look for them
+// on one sensor. Windows end every few seconds and are looked at when they are
+// over, so that what is found follows from the attempts: a call again, or
+// several at once, writes the same rows. An attack that goes on keeps its
+// finding. Attempts that two sensors saw on their way count once.
+func (s *Store) Correlate(ctx context.Context, o CorrelateOptions) (st CorrelateStats, err error) {
+	if err := s.prepare(ctx); err != nil {
+		return st, err
+	}
+	// One after the other: what one client does is no distributed attack.
+	for _, look := range [][]look{clientLooks, accountLooks, hostLooks, sharedLooks} {
+		var found []attack
+		for i := range look {
+			at := slices.IndexFunc(o.Detectors, func(d detect.Detector) bool { return d.Name == look[i].detector })
+			if at < 0 {
+				continue
+			}
+			list, err := s.attacks(ctx, &look[i], &o.Detectors[at], o)
+			if err != nil {
+				return st, fmt.Errorf("%s: %w", look[i].detector, s.explain(err))
+			}
+			found = append(found, list...)
+		}
+		if err := s.tellAttacks(ctx, merged(found), o.Suppressions, &st); err != nil {
+			return st, err
+		}
+	}
+	return st, nil
+}
+
+// attack is what the database found.
+type attack struct {
+	look     *look
+	detector *detect.Detector
+	severity detect.Severity
+
+	host, key               string // key is the dedupe key
+	client                  netip.Addr
+	principal, method, path string
+	failures, users         uint64
+	passwords, clients      uint64
+	unclear, own            uint64
+	first, last             capture.Time
+	success, pending        uint64 // of its own
+	status                  uint16
+	file                    string
+	packet                  uint64
+	sensors, names, lucky   []string
+	addresses               []string
+}
+
+func (a *attack) count() uint64 { return a.failures + a.own }
+
+// merged makes one of what two windows of the same detector found.
+func merged(found []attack) (out []attack) {
+	for _, a := range found {
+		i := slices.IndexFunc(out, func(o attack) bool {
+			return o.detector.Name == a.detector.Name && o.key == a.key && a.first.Sub(o.last) <= detect.Closed && o.first.Sub(a.last) <= detect.Closed
+		})
+		switch {
+		case i < 0:
+			out = append(out, a)
+		case a.count() > out[i].count():
+			a.first, a.severity = min(a.first, out[i].first), max(a.severity, out[i].severity)
+			out[i] = a
+		default:
+			out[i].first, out[i].severity = min(a.first, out[i].first), max(a.severity, out[i].severity)
+		}
+	}
+	return out
+}
+
+// said is a finding that is there.
+type said struct {
+	detector, key, sensor string
+	first, last           capture.Time
+	count                 uint64
+	verdict               int8
+}
+
+// near reports whether a finding and an attack are one: less than a day apart.
+func (d *said) near(a *attack) bool {
+	return a.first.Sub(d.last) <= detect.Closed && d.first.Sub(a.last) <= detect.Closed
+}
+
+// oneOf are the detectors of which an attack has only one.
+var oneOf = []string{"brute_force", "credential_stuffing", "password_spraying"}
+
+func sameKind(a, b string) bool {
+	return a == b || slices.Contains(oneOf, a) && slices.Contains(oneOf, b)
+}
+
+// tellAttacks writes the findings of attacks that are news.
+func (s *Store) tellAttacks(ctx context.Context, found []attack, suppress []detect.Suppression, st *CorrelateStats) error {
+	if len(found) == 0 {
+		return nil
+	}
+	slices.SortFunc(found, func(a, b attack) int {
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.first, b.first), strings.Compare(a.detector.Name, b.detector.Name))
+	})
+	known, err := s.said(ctx, found)
+	if err != nil {
+		return s.explain(err)
+	}
+	block := store.Block{}
+	for i := range found {
+		a := &found[i]
+		st.Found++
+		var before *said
+		elsewhere := false
+		for j := range known {
+			d := &known[j]
+			switch {
+			case d.key != a.key || !sameKind(d.detector, a.detector.Name) || !d.near(a):
+			case d.sensor != Fleet || d.detector != a.detector.Name:
+				elsewhere = true
+			case before == nil || d.first > before.first:
+				before = d
+			}
+		}
+		if elsewhere {
+			st.Known++
+			continue
+		}
+		f := a.finding()
+		if before != nil {
+			if f.Count <= before.count {
+				continue // nothing new
+			}
+			f.FirstSeen = detect.Timestamp(before.first)
+			f.Verdict = max(f.Verdict, detect.Verdict(before.verdict))
+		}
+		if slices.ContainsFunc(suppress, func(s detect.Suppression) bool { return s.Keeps(&f) }) {
+			st.Suppressed++
+			continue
+		}
+		f.ID = detect.FindingID(Fleet, f.Detector, f.DedupeKey, capture.Time(f.FirstSeen))
+		block.Findings = append(block.Findings, f)
+		known = append(known, said{f.Detector, f.DedupeKey, Fleet, capture.Time(f.FirstSeen), capture.Time(f.LastSeen), f.Count, int8(f.Verdict)})
+		st.Told++
+	}
+	return s.Write(ctx, &block)
+}
+
+// said asks for the findings that are of the same attacks.
+func (s *Store) said(ctx context.Context, found []attack) (list []said, err error) {
+	var keys, names []string
+	from := found[0].first
+	for i := range found {
+		keys = append(keys, found[i].key)
+		names = append(names, found[i].detector.Name)
+		from = min(from, found[i].first)
+	}
+	names = append(names, oneOf...)
+	rows, err := s.conn.Query(ctx, "SELECT detector, dedupe_key, sensor, first_seen, last_seen, count, toInt8(verdict) FROM findings FINAL"+
+		" WHERE detector IN (?) AND dedupe_key IN (?) AND last_seen >= fromUnixTimestamp64Micro(?) ORDER BY ALL"+final,
+		names, keys, int64(from.Add(-detect.Closed))/1000)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d said
+		var first, last time.Time
+		if err := rows.Scan(&d.detector, &d.key, &d.sensor, &first, &last, &d.count, &d.verdict); err != nil {
+			return nil, err
+		}
+		d.first, d.last = capture.TimeOf(first), capture.TimeOf(last)
+		list = append(list, d)
+	}
+	return list, rows.Err()
+}
+
+// finding makes a finding, but for its ID, of an attack. Its version is the
+// count: it grows with what is known.
+func (a *attack) finding() detect.Finding {
+	d := a.detector
+	f := detect.Finding{
+		Version: a.count(), Detector: d.Name, Title: d.Title, Severity: a.severity, Confidence: d.Confidence, Verdict: detect.Rejected,
+		DedupeKey: a.key, FirstSeen: detect.Timestamp(a.first), LastSeen: detect.Timestamp(a.last), Count: a.count(),
+		Host: a.host, Method: a.method, Path: a.path, Status: int(a.status), Principal: a.principal,
+		References: d.References(), Capture: detect.Capture{File: a.file, Packet: a.packet}, Sensor: Fleet,
+	}
+	if a.look.title != "" {
+		f.Title, f.Confidence = a.look.title, detect.Tentative
+	}
+	switch {
+	case a.success > 0:
+		f.Verdict = detect.Accepted
+	case a.pending > 0 || a.unclear > 0:
+		f.Verdict = detect.Unknown
+	}
+	if a.client.IsValid() {
+		f.Client = &detect.Address{IP: a.client}
+	}
+	number := func(name string, n uint64) {
+		f.Evidence = append(f.Evidence, detect.Fact{Name: name, Value: credential.Number(int64(n))})
+	}
+	list := func(name string, of []string) {
+		if len(of) > 0 {
+			f.Evidence = append(f.Evidence, detect.Fact{Name: name, Value: credential.Stored(strings.Join(of, ", "))})
+		}
+	}
+	if a.look.by == bySecret {
+		f.Verdict = detect.Observed
+	} else {
+		number("failures", a.failures)
+		number("accounts", a.users)
+		if a.passwords > 0 {
+			number("passwords", a.passwords)
+		}
+	}
+	list("names", a.names)
+	list("succeeded", a.lucky)
+	number("clients", a.clients)
+	list("addresses", a.addresses)
+	list("sensors", a.sensors)
+	return f
+}
+
+// attacks runs a look's query.
+func (s *Store) attacks(ctx context.Context, l *look, d *detect.Detector, o CorrelateOptions) (list []attack, err error) {
+	options := d.Defaults()
+	maps.Copy(options, o.Settings[d.Name])
+	rows, err := s.conn.Query(ctx, l.query(int64(o.Since)/1000, int64(o.Until)/1000, options))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		a := attack{look: l, detector: d, severity: cmp.Or(l.severity, d.Severity)}
+		var client netip.Addr
+		var principal, password uuid.UUID
+		var first, last int64
+		err := rows.Scan(&a.host, &client, &principal, &password, &a.principal, &a.method, &a.path, &a.failures, &a.users, &a.passwords, &a.clients,
+			&a.unclear, &a.own, &first, &last, &a.success, &a.pending, &a.status, &a.file, &a.packet, &a.sensors, &a.names, &a.lucky, &a.addresses)
+		if err != nil {
+			return nil, err
+		}
+		a.first, a.last = capture.Time(first*1000), capture.Time(last*1000)
+		if a.clients == 1 {
+			a.client = client.Unmap()
+		}
+		if l.by != byAccount && l.by != bySecret && a.users != 1 {
+			a.principal = ""
+		}
+		for i, text := range a.addresses {
+			a.addresses[i] = strings.TrimPrefix(text, "::ffff:")
+		}
+		switch l.by {
+		case byClient:
+			a.key = detect.Key(a.client.String(), a.host)
+		case byAccount:
+			a.key = detect.Key(a.host, hex.EncodeToString(principal[:]))
+		case bySecret:
+			a.key = detect.Key(a.host, hex.EncodeToString(password[:]))
+		default:
+			a.key = detect.Key(a.host, "distributed")
+		}
+		list = append(list, a)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,285 @@
+package clickhouse
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/authtap/authtap/detect"
+)
+
+// look is one way to look at login attempts: windows of span, one of which ends
+// every hop, for each value of by. In its texts, $name is an option of the
+// detector.
+type look struct {
+	detector string
+	// title and severity replace the detector's.
+	title    string
+	severity detect.Severity
+	by       by
+	// span is that of the option spanned, where there is one.
+	span, hop time.Duration
+	spanned   string
+	// least is how many failures a value must have at all to be looked at.
+	least string
+	// met says of a window whether it is an attack's, own of a success within
+	// it (h) whether it is the attack's.
+	met, own string
+}
+
+type by uint8
+
+const (
+	byClient by = iota
+	byAccount
+	byPassword // of a host, under the host's key
+	byHost
+	bySecret
+)
+
+var keyColumns = [...]string{"host, client_ip", "host, principal_id", "host, credential_id", "host", "host, credential_id"}
+
+const (
+	quick = 10 * time.Minute
+	slow  = 24 * time.Hour
+)
+
+var (
+	clientLooks = []look{
+		{detector: "password_spraying", by: byClient, span: quick, hop: 10 * time.Second, least: "intDiv($accounts, 2)", met: sprayed, own: spraysOwn},
+		{detector: "password_spraying", by: byClient, span: slow, hop: quick, least: "intDiv($accounts, 2)", met: sprayed, own: spraysOwn},
+		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", met: stuffed + " AND failures * 100 >= total * $failure_percent", own: clientsOwn},
+		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "fast_span", least: "$fast_failures", met: "failures >= $fast_failures AND " + guessed, own: clientsOwn, severity: detect.Medium},
+		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "many_span", least: "$many_failures", met: "failures >= $many_failures AND " + guessed, own: clientsOwn},
+	}
+	accountLooks = []look{
+		{detector: "brute_force_distributed", by: byAccount, span: quick, hop: 10 * time.Second, least: "$failures", met: "failures >= $failures AND " + distributed, own: accountsOwn},
+		{detector: "brute_force_distributed", by: byAccount, span: slow, hop: quick, least: "$slow_failures", met: "failures >= $slow_failures AND " + distributed, own: accountsOwn},
+	}
+	hostLooks = []look{
+		{detector: "password_spraying", title: "One password is tried on many accounts from several clients", by: byPassword, span: quick, hop: 10 * time.Second,
+			least: "intDiv($accounts, 2)", met: "clients >= 2 AND 2 * failures >= host_failures AND " + sprayed, own: "true"},
+		// One account for each client may be a release that broke the login: of
+		// that nothing can be known here, where there are no user agents.
+		{detector: "credential_stuffing", title: "A list of stolen accounts is tried from many clients", by: byHost, span: quick, hop: 10 * time.Second, least: "$host_failures",
+			met: "failures > $host_failures AND failures > $baseline_factor * usual AND failures * 100 >= total * $host_failure_percent AND clients >= $clients " +
+				"AND newcomers * 100 >= clients * $new_percent AND users * 10 > clients * 12 AND " + stuffed,
+			own: "has(failed_clients, h.client_ip) AND NOT has(failed_users, h.principal_id)"},
+	}
+	sharedLooks = []look{
+		{detector: "credential_shared", title: "One account's password is used from two places at once", by: bySecret, spanned: "overlap", hop: time.Second},
+	}
+)
+
+const (
+	guessed     = "failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
+	distributed = "clients >= $clients AND (passwords = 0 OR passwords >= $passwords)"
+	// A success adds the account that it opened.
+	sprayed = "failures <= $per_account * users AND failures * 100 >= total * $failure_percent AND " +
+		"(passwords = 0 AND all_users >= $accounts_blind OR passwords BETWEEN 1 AND $passwords AND all_users >= $accounts)"
+	stuffed = "pairs >= $pairs AND users * 100 >= pairs * $account_percent AND passwords * 100 >= pairs * $password_percent"
+
+	clientsOwn  = "has(failed_users, h.principal_id)"
+	accountsOwn = "has(failed_clients, h.client_ip)"
+	spraysOwn   = "has(failed_passwords, h.credential_id) OR has(failed_users, h.principal_id)"
+)
+
+// query gives the look's statement for attacks that had news from since on, in
+// microseconds. Nothing in it came from traffic: numbers, and networks of the
+// configuration.
+func (l *look) query(since, until int64, options detect.Values) string {
+	text := correlation
+	if l.by == bySecret {
+		text = sharing
+	}
+	var names []string
+	var ignored []string
+	for _, name := range slices.SortedFunc(maps.Keys(options), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
+		if n, ok := options[name].(int); ok { // the longest names first: one may begin another
+			names = append(names, "$"+name, strconv.Itoa(n))
+		}
+	}
+	if list, ok := options["ignore_clients"].([]string); ok {
+		for _, s := range list {
+			if p, err := netip.ParsePrefix(s); err == nil {
+				ignored = append(ignored, p.Masked().String())
+			} else if a, err := netip.ParseAddr(s); err == nil {
+				ignored = append(ignored, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String())
+			}
+		}
+	}
+	set := strings.NewReplacer(names...)
+	span, hop := l.span.Microseconds(), l.hop.Microseconds()
+	if l.spanned != "" {
+		span = options.Duration(l.spanned).Microseconds()
+	}
+	columns := strings.Split(keyColumns[l.by], ", ")
+	var prefixed []string
+	for _, c := range columns {
+		prefixed = append(prefixed, "s."+c+" AS "+c)
+	}
+	data := map[string]any{
+		"From": since - slow.Microseconds(), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
+		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Ignored": ignored,
+		"Key": keyColumns[l.by], "Prefixed": strings.Join(prefixed, ", "), "Second": columns[len(columns)-1],
+		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
+	}
+	var b strings.Builder
+	if err := text.Execute(&b, data); err != nil {
+		panic(err) // a mistake in the text
+	}
+	return b.String()
+}
+
+// attempts are the login attempts that guess at passwords, each once: what
+// another sensor saw within a second of the same account, secret and client is
+// the same attempt at another place of the network. seen is when the client was
+// first seen at the host.
+const attempts = `
+(
+    SELECT host, method, path, client_ip, principal, principal_id, credential_id, outcome, status, sensor, capture_file, capture_packet, kind,
+        toUnixTimestamp64Micro(time) AS t, outcome = 'failure' AS f,
+        min(toUnixTimestamp64Micro(time)) OVER (PARTITION BY host, client_ip) AS seen
+    FROM
+    (
+        SELECT *, lagInFrame(sensor) OVER w AS other, lagInFrame(time) OVER w AS before
+        FROM auth_events FINAL
+        WHERE time >= fromUnixTimestamp64Micro({{.From}}) AND time < fromUnixTimestamp64Micro({{.Until}})
+            AND (kind NOT LIKE 'oauth:%' OR kind IN ('oauth:password', 'oauth:client_credentials'))
+        WINDOW w AS (PARTITION BY host, client_ip, principal_id, credential_id, outcome
+            ORDER BY time, sensor, capture_file, series, number ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    )
+    WHERE (other = sensor OR dateDiff('millisecond', before, time) >= 1000)
+        {{range .Ignored}}AND NOT isIPAddressInRange(replaceOne(toString(client_ip), '::ffff:', ''), '{{.}}')
+        {{end}}        {{if .PerHost}}AND (host, client_ip) NOT IN
+        (
+            SELECT host, assumeNotNull(client_ip) FROM findings FINAL
+            WHERE client_ip IS NOT NULL AND last_seen >= fromUnixTimestamp64Micro({{.From}})
+                AND detector IN ('brute_force', 'credential_stuffing', 'password_spraying')
+        ){{end}}
+)`
+
+// nothing is no id.
+const nothing = `toUUID('00000000-0000-0000-0000-000000000000')`
+
+// correlation finds windows that are an attack's, the attacks that they are
+// part of (a day without one ends it), and what happened in each.
+var correlation = template.Must(template.New("").Parse(`
+WITH attempts AS ` + attempts + `,
+keys AS
+(
+    SELECT {{.Key}} FROM attempts
+    WHERE f {{if ne .Second "host"}}{{if ne .Second "client_ip"}}AND {{.Second}} != ` + nothing + `{{end}}{{end}}
+    GROUP BY {{.Key}} HAVING count() >= {{.Least}} AND uniqExact(sensor) >= 2
+),
+windows AS
+(
+    SELECT {{.Key}}, intDiv(t, {{.Hop}}) + arrayJoin(range({{.N}})) AS w,
+        countIf(f) AS failures, count() AS total,
+        uniqExactIf(principal_id, f AND principal_id != ` + nothing + `) AS users,
+        uniqExactIf(principal_id, outcome IN ('failure', 'success', 'pending') AND principal_id != ` + nothing + `) AS all_users,
+        uniqExactIf(credential_id, f AND credential_id != ` + nothing + `) AS passwords,
+        uniqExactIf((principal_id, credential_id), f AND credential_id != ` + nothing + `) AS pairs,
+        uniqExactIf(client_ip, f) AS clients, uniqExactIf(client_ip, f AND t - seen < {{.Quick}}) AS newcomers,
+        uniqExactIf(sensor, f) AS sensors
+    FROM attempts WHERE ({{.Key}}) IN (SELECT {{.Key}} FROM keys)
+    GROUP BY {{.Key}}, w
+    HAVING sensors >= 2 AND failures * 2 >= least({{.Least}}, 10)
+        AND w >= intDiv({{.Since}}, {{.Hop}}) AND w < intDiv({{.Until}}, {{.Hop}}) AND w - {{.N}} + 1 >= intDiv({{.From}}, {{.Hop}})
+),
+hosts AS
+(
+    SELECT host, intDiv(t, {{.Hop}}) + arrayJoin(range({{.N}})) AS w, countIf(f) AS host_failures
+    FROM attempts WHERE {{if .PerHost}}host IN (SELECT host FROM keys){{else}}false{{end}} GROUP BY host, w
+),
+usually AS
+(
+    SELECT host, h + arrayJoin(range(1, 25)) AS hour, sum(n) / 144 AS usual
+    FROM (SELECT host, intDiv(t, 3600000000) AS h, countIf(f) AS n FROM attempts WHERE {{if .ByHost}}true{{else}}false{{end}} GROUP BY host, h)
+    GROUP BY host, hour
+),
+crossed AS
+(
+    SELECT {{.Prefixed}}, s.w AS w FROM windows AS s
+    LEFT JOIN hosts ON hosts.host = s.host AND hosts.w = s.w
+    LEFT JOIN usually ON usually.host = s.host AND usually.hour = intDiv((s.w - {{.N}} + 1) * {{.Hop}}, 3600000000)
+    WHERE {{.Met}}
+),
+spans AS
+(
+    SELECT {{.Key}}, span[1] - {{.N}} + 1 AS begin, span[-1] AS end
+    FROM
+    (
+        SELECT {{.Key}}, arrayJoin(arraySplit((w, d) -> d * {{.Hop}} > {{.Day}}, ws, arrayDifference(ws))) AS span
+        FROM (SELECT {{.Key}}, arraySort(groupArray(w)) AS ws FROM crossed GROUP BY {{.Key}})
+    )
+),
+sums AS
+(
+    SELECT {{.Key}} , begin,
+        any(a.client_ip) AS a_client, any(a.principal_id) AS a_principal, any(a.credential_id) AS a_secret,
+        countIf(f) AS failures, countIf(outcome = 'unclear') AS unclear,
+        groupUniqArrayIf(principal_id, f AND principal_id != ` + nothing + `) AS failed_users,
+        groupUniqArrayIf(credential_id, f AND credential_id != ` + nothing + `) AS failed_passwords,
+        groupUniqArrayIf(client_ip, f) AS failed_clients,
+        groupArrayIf(10000)((t, principal, principal_id, client_ip, credential_id, outcome, status)::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16),
+            outcome IN ('success', 'pending')) AS hits,
+        minIf(t, f) AS first, maxIf(t, f) AS last_failure, arraySort(groupUniqArrayIf(sensor, f)) AS sensors,
+        arraySlice(arraySort(groupUniqArrayIf(principal, f AND principal != '')), 1, 8) AS names,
+        argMinIf((method, path, status, capture_file, capture_packet, principal), (t, sensor, capture_file, capture_packet), f) AS one
+    FROM attempts AS a INNER JOIN spans AS s USING ({{.Key}})
+    WHERE intDiv(t, {{.Hop}}) BETWEEN begin AND end
+    GROUP BY {{.Key}}, begin
+)
+SELECT toString(host), a_client, a_principal, a_secret, one.6 AS principal, toString(one.1) AS method, toString(one.2) AS path,
+    failures, length(failed_users) AS users, length(failed_passwords) AS passwords, length(failed_clients) AS clients, unclear,
+    length(arrayFilter(h -> {{.Own}}, hits) AS own) AS own_count,
+    first, greatest(last_failure, arrayMax(arrayMap(h -> h.t, arrayPushBack(own, (0, '', ` + nothing + `, toIPv6('::'), ` + nothing + `, '', 0)::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16))))) AS last,
+    toUInt64(arrayCount(h -> h.outcome = 'success', own)) AS successes, toUInt64(arrayCount(h -> h.outcome = 'pending', own)) AS pending,
+    if(successes > 0, arrayFirst(h -> h.outcome = 'success', own).status, one.3) AS status, toString(one.4) AS file, one.5 AS packet,
+    arrayMap(x -> toString(x), sensors) AS sensor_names, names, arraySlice(arraySort(arrayDistinct(arrayMap(h -> h.principal, own))), 1, 8) AS lucky,
+    arraySlice(arraySort(arrayMap(x -> toString(x), failed_clients)), 1, 8) AS addresses
+FROM sums
+ORDER BY host, first
+SETTINGS do_not_merge_across_partitions_select_final = 1`))
+
+// sharing finds successful logins of one account with one password that came
+// from two networks turn by turn, from the first, the second and the first
+// again, within the detector's overlap and by several sensors. Clients that log in with
+// each request, which machines do, are left out.
+var sharing = template.Must(template.New("").Parse(`
+WITH attempts AS ` + attempts + `,
+places AS
+(
+    SELECT *, lagInFrame(network) OVER w AS came_from
+    FROM
+    (
+        SELECT *, IPv6CIDRToRange(client_ip, if(startsWith(toString(client_ip), '::ffff:'), 120, 48)).1 AS network
+        FROM attempts
+        WHERE outcome = 'success' AND principal_id != ` + nothing + ` AND credential_id != ` + nothing + `
+            AND kind IN ('form', 'json', 'multipart', 'query', 'oauth:password')
+    )
+    WINDOW w AS (PARTITION BY host, principal_id, credential_id ORDER BY t, sensor, capture_packet ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+),
+turns AS
+(
+    SELECT *, lagInFrame(network, 2) OVER w AS back, lagInFrame(t, 2) OVER w AS left, lagInFrame(sensor, 1) OVER w AS sensor1, lagInFrame(sensor, 2) OVER w AS sensor2,
+        lagInFrame(client_ip, 1) OVER w AS client1
+    FROM places WHERE network != came_from
+    WINDOW w AS (PARTITION BY host, principal_id, credential_id ORDER BY t, sensor, capture_packet ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)
+)
+SELECT toString(host), any(client_ip), principal_id, credential_id, argMin(principal, t), toString(argMin(method, t)), toString(argMin(path, t)),
+    toUInt64(0) AS failures, toUInt64(1) AS users, toUInt64(1) AS passwords, uniqExactArray([client_ip, client1]) AS clients, toUInt64(0) AS unclear, count() AS own,
+    min(left) AS first, max(t) AS last, count() AS successes, toUInt64(0) AS pending, argMin(status, t), toString(argMin(capture_file, t)), argMin(capture_packet, t),
+    arrayMap(x -> toString(x), arraySort(groupUniqArrayArray([sensor, sensor1, sensor2]))), [any(principal)] AS names, emptyArrayString() AS lucky,
+    arraySlice(arraySort(groupUniqArrayArray([toString(client_ip), toString(client1)])), 1, 8) AS addresses
+FROM turns
+WHERE back = network AND t - left <= {{.Span}} AND t >= {{.Since}} AND left >= {{.From}} AND (sensor != sensor1 OR sensor1 != sensor2)
+GROUP BY host, principal_id, credential_id
+ORDER BY host, first
+SETTINGS do_not_merge_across_partitions_select_final = 1`))
