@@ -195,10 +195,12 @@ var outputs = []struct {
 	{"SQLite", func(t *testing.T, o *outlet) string {
 		db := "sqlite:" + filepath.Join(o.dir, "a.db")
 		all := o.run(t, "replay", "--store", db, o.pcap)
-		for _, f := range []string{"table", "json", "text"} {
-			all += o.run(t, "findings", "--store", db, "--limit", "0", "--format", f)
+		for _, ask := range []string{"findings", "endpoints", "credentials", "logins"} {
+			for _, f := range []string{"table", "json"} {
+				all += o.run(t, ask, "--store", db, "--limit", "0", "--format", f)
+			}
 		}
-		return all
+		return all + o.run(t, "sql", "--store", db, "SELECT * FROM findings")
 	}},
 	{"spool on the way to ClickHouse", func(t *testing.T, o *outlet) string {
 		out, stderr, code := run(t, "replay", "--store", "clickhouse://127.0.0.1:1/db", "--spool", filepath.Join(o.dir, "spool"), "--key-file", o.key, o.pcap)
@@ -259,7 +261,7 @@ type outlet struct {
 }
 
 func (o *outlet) run(t *testing.T, args ...string) string {
-	if args[0] != "exchanges" && args[0] != "findings" {
+	if args[0] == "replay" || args[0] == "rules" {
 		args = append(args, "--key-file", o.key)
 	}
 	out, stderr, code := run(t, args...)
