@@ -311,7 +311,8 @@ func (f *Finder) exposedKey(s string, i int) {
 }
 
 // exposedPassword notes a value under a password's name in an answer. Without a
-// digit or a sign it may be a label, or the name of a type: it is Guessable.
+// digit or a sign, outside a record, it may be a label, or the name of a type:
+// it is Guessable.
 func (f *Finder) exposedPassword(p Place, fd field, value string) {
 	if p.Part == InHeader || p.Part == InCookie || len(value) < 4 || len(value) > 512 || masked(value) {
 		return
@@ -331,21 +332,36 @@ func (f *Finder) exposedPassword(p Place, fd field, value string) {
 			}
 			return r
 		}, value), " ")
-		c.Guessable = signs == "" || labelled(value)
+		c.Guessable = signs == "" && !(p.Part == InJSON && inRecord(f.json.before)) || labelled(value, signs == "")
 	}
 	f.expose(c, value)
 }
 
-// labelled reports a value that has a name for passwords in it: it is a label,
-// or the name of something else.
-func labelled(value string) bool {
+// labelled reports a value that is a label, or the name of something else.
+func labelled(value string, letters bool) bool {
 	value = strings.ToLower(value)
-	for _, w := range [...]string{"passw", "kennwort", "contras", "senha", "required", "string", "reset", "change", "forgot", "min:", "example"} {
-		if strings.HasPrefix(value, w) && len(value) > len(w)+6 || value == w {
+	for _, w := range [...]string{"passw", "kennwort", "contras", "senha", "required", "string", "reset", "change", "forgot", "min:", "example", "enter", "invalid", "optional", "confirm"} {
+		if strings.HasPrefix(value, w) && (letters || len(value) > len(w)+6) {
 			return true
 		}
 	}
 	return false
+}
+
+// inRecord reports whether what stands before a member is that of a record
+// about somebody: an address, or a number for an id. Texts of pages have
+// neither.
+func inRecord(before string) bool {
+	before = before[max(0, len(before)-200):]
+	if i := strings.IndexByte(before, '@'); i > 0 && i+1 < len(before) && word.has(before[i-1]) && word.has(before[i+1]) {
+		return true
+	}
+	i := strings.LastIndex(before, `id":`)
+	if i < 0 {
+		return false
+	}
+	rest := strings.TrimLeft(before[i+len(`id":`):], " \t\r\n")
+	return rest != "" && rest[0] >= '0' && rest[0] <= '9'
 }
 
 // masked reports what somebody put into the place of a value.
@@ -358,7 +374,7 @@ func masked(s string) bool {
 		return true
 	}
 	switch strings.ToLower(s) {
-	case "null", "none", "undefined", "true", "false", "redacted", "hidden", "filtered", "masked", "removed", "secret":
+	case "null", "none", "undefined", "true", "false", "redacted", "hidden", "filtered", "masked", "removed":
 		return true
 	}
 	return strings.Trim(s, s[:1]) == "" // xxxxxx
@@ -388,7 +404,8 @@ func (f *Finder) expose(c Credential, value string) {
 
 // reflected gives the credential of the request that the response repeats, nil
 // where it repeats none: at least 16 characters long, whole, in the body or in
-// a header but for Set-Cookie and Location.
+// a header but for Set-Cookie, Location and the one that it came in: servers
+// renew it there.
 func (f *Finder) reflected(found *Found, m *exchange.Message, longest int) *Credential {
 	request := found.Request
 	if len(request) == 0 {
@@ -403,11 +420,18 @@ func (f *Finder) reflected(found *Found, m *exchange.Message, longest int) *Cred
 		if c.value == nil || c.Flaw != 0 || c.Guessable && c.Kind != Password && c.Kind != Basic || c.Place.Part == InPath || c.Place.Name == "referer" {
 			continue
 		}
-		value := *c.value
+		switch strings.ToLower(c.Place.Name) {
+		case "id_token_hint", "login_hint_token", "logout_token", "request":
+			continue // pages of OpenID Connect carry them on
+		}
+		value, except := *c.value, ""
+		if c.Place.Part == InHeader {
+			except = c.Place.Name
+		}
 		switch c.Kind {
 		case Basic:
 			pair := base64.StdEncoding.EncodeToString([]byte(value))
-			if _, password, _ := strings.Cut(value, ":"); repeats(pair, longestRun(pair), m, longest, header) || repeats(password, longestRun(password), m, longest, header) {
+			if _, password, _ := strings.Cut(value, ":"); repeats(pair, longestRun(pair), m, longest, header, except) || repeats(password, longestRun(password), m, longest, header, except) {
 				return c
 			}
 			continue
@@ -418,7 +442,7 @@ func (f *Finder) reflected(found *Found, m *exchange.Message, longest int) *Cred
 				continue // a server that does not rotate them gives the same again
 			}
 		}
-		if repeats(value, int(c.run), m, longest, header) {
+		if repeats(value, int(c.run), m, longest, header, except) {
 			return c
 		}
 	}
@@ -426,8 +450,9 @@ func (f *Finder) reflected(found *Found, m *exchange.Message, longest int) *Cred
 }
 
 // repeats reports whether a value, whose longest run of key characters is run,
-// stands in a response whose longest run, and longest header, have those lengths.
-func repeats(value string, run int, m *exchange.Message, longest, header int) bool {
+// stands in a response whose longest run, and longest header, have those lengths,
+// the header named except apart.
+func repeats(value string, run int, m *exchange.Message, longest, header int, except string) bool {
 	if len(value) < 16 {
 		return false
 	}
@@ -442,7 +467,7 @@ func repeats(value string, run int, m *exchange.Message, longest, header int) bo
 	}
 	for i := range m.Header {
 		h := &m.Header[i]
-		if len(h.Value) >= len(value) && !special(h.Name) && strings.Contains(h.Value, value) {
+		if len(h.Value) >= len(value) && !special(h.Name) && !strings.EqualFold(h.Name, except) && strings.Contains(h.Value, value) {
 			return true
 		}
 	}

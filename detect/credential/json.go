@@ -15,6 +15,8 @@ type jsonPath struct {
 	field [maxJSONDepth + 2]field // what the key means for its value
 	list  [maxJSONDepth + 2]bool  // the level is an array: its key is its parent's
 	depth int
+	// before is the text up to the value at hand.
+	before string
 }
 
 // name gives a.b.c, the last parts of it where it is long.
@@ -158,7 +160,7 @@ func (f *Finder) promisingKey(key, rest string) bool {
 		if i < 0 || i >= 200 {
 			return false
 		}
-		for _, w := range [...]string{"ass", `:\"`, `: \"`, "pin", "ode", "otp"} {
+		for _, w := range [...]string{"ass", `:\"`, `: \"`, "pin:", "ode:", "otp:"} {
 			if strings.Contains(rest, w) {
 				return true
 			}
@@ -257,6 +259,7 @@ func (f *Finder) readJSON(s string, cut bool) {
 			if over > 0 {
 				f.stats.TooDeep++
 			}
+			p.before = ""
 			return
 		case jsonKey:
 			if over > 0 {
@@ -312,6 +315,7 @@ func (f *Finder) readJSON(s string, cut bool) {
 			if l.end == l.start || kind == jsonNumber && (fd == noField || cut && l.end == len(s)) {
 				continue
 			}
+			p.before = s[:l.start]
 			f.jsonValue(fd, s[l.start:l.end], kind == jsonNumber, escapes)
 		case jsonWord:
 			if over == 0 && s[l.start] == 't' && p.field[p.depth] == fieldPassword {

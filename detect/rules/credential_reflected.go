@@ -13,7 +13,7 @@ var _ = register(detect.Detector{
 
 What stands in an answer can be read by scripts of the page, which an HttpOnly cookie was to prevent, and is kept by caches, logs and error trackers that never see a request's headers.
 
-Cookies that are set again and redirects are left out, as are tokens within the path, which links repeat, and what a login, a refresh or an exchange of tokens answers. Endpoints that echo a request for debugging, and those that introspect tokens, are reported: in production they should not be there, or not for everybody.
+Cookies that are set again, headers that are renewed and redirects are left out, as are tokens within the path, which links repeat, and what a login, a refresh or an exchange of tokens answers. Endpoints that echo a request for debugging, and those that introspect tokens, are reported: in production they should not be there, or not for everybody.
 
 Leave credentials out of answers, error messages and debugging output; name them by an id where one must be named.`,
 	Severity: detect.Medium, Confidence: detect.Certain,

@@ -15,7 +15,7 @@ var _ = register(detect.Detector{
 
 Whoever may ask for the answer has the secret, and with it what the secret opens: the cloud, the mail, the payments of whoever runs the API. Hashes are tried offline, as fast as the attacker's machines go.
 
-Left out are the placeholders of documentations, pages of documentation, masked values, keys that are given out by design (test keys, temporary credentials, keys within signed URLs), stores whose job is to give secrets out, and tokens of an answer that issues them: one to a login, or to a request that makes a key. Under a password's name only values with a digit or a sign count, for labels stand there too.
+Left out are the placeholders of documentations, pages of documentation, masked values, keys that are given out by design (test keys, temporary credentials, keys within signed URLs), stores whose job is to give secrets out, and tokens of an answer that issues them: one to a login, or to a request that makes a key. Under a password's name a value of letters alone counts only in a record with an id or an e-mail address, for labels stand there too.
 
 Take the secret out of the answer: serialise the fields that a client needs, not the whole record. Then change the secret; it was on the wire.`,
 	Severity: detect.High, Confidence: detect.Firm,
