@@ -34,6 +34,8 @@ type Stats struct {
 	Hosts, Templates, Endpoints int
 	// Described are endpoints that a document describes.
 	Described int
+	// Restored are endpoints that were loaded.
+	Restored int
 	// HostsFull, TemplatesFull and OperationsFull count exchanges that got no
 	// endpoint of their own because a bound was met, CandidatesForgotten paths
 	// that waited for a second client.
