@@ -145,6 +145,7 @@ type Engine struct {
 	endpoints *endpoint.Map
 	issuers   *issuer.Ledger
 	hops      *hops
+	clock     capture.Time // of the latest mark
 	collapsed uint64
 
 	open  map[recordKey]*record
@@ -474,6 +475,7 @@ func (e *Engine) needing(has Needs) []*running {
 // done off the packet path is answered at one of the next, and findings without
 // news for long are closed.
 func (e *Engine) Mark(clock capture.Time) {
+	e.clock = clock
 	e.release(clock)
 	e.marks++
 	e.settle(e.marks)

@@ -79,6 +79,8 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		t.beat = p.pulse(options, f.delivery)
 	}
 
+	known := p.learn(&s, &options, engine, live)
+	defer func() { known.close(engine) }()
 	if live {
 		defer reloads.watch()()
 	}
@@ -108,6 +110,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		},
 		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {
+			known.at(m.Clock, engine)
 			if m.Last {
 				engine.Close()
 				return f.close()

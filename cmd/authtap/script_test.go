@@ -17,7 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/authtap/authtap/capture/pcapfile"
+	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/detecttest"
+	"github.com/authtap/authtap/detect/rules"
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
@@ -28,6 +30,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the program as a user does. The scripts' own commands:
 //
 //	pcap DIALOGUE OUT    makes a capture of a dialogue (packages reassemblytest, detecttest)
+//	learn DIALOGUE OUT   keeps what is known of endpoints after a dialogue, as sniff does
 //	gzip FILE            compresses a file to FILE.gz
 //	cut FILE N           takes the last N bytes off a file
 //	jsonlines FILE [N]   checks that each line is a JSON object, and their number
@@ -51,7 +54,7 @@ func TestScripts(t *testing.T) {
 			return false, errors.New("unknown condition " + name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"pcap": makeCapture, "gzip": compress, "cut": cut, "jsonlines": jsonLines, "mode": mode,
+			"pcap": makeCapture, "learn": learn, "gzip": compress, "cut": cut, "jsonlines": jsonLines, "mode": mode,
 			"serve": serve, "get": get,
 		},
 	})
@@ -72,6 +75,14 @@ func makeCapture(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(w.Write(&p))
 	}
 	ts.Check(w.Flush())
+}
+
+func learn(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := reassemblytest.Parse(args[0], ts.ReadFile(args[0]), detecttest.Funcs())
+	ts.Check(err)
+	known, err := detecttest.Learned(d.Packets(), detect.Options{Detectors: rules.All()})
+	ts.Check(err)
+	ts.Check(replaceFile(ts.MkAbs(args[1]), known))
 }
 
 func compress(ts *testscript.TestScript, _ bool, args []string) {

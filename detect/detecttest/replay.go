@@ -35,13 +35,25 @@ func Replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	return findings, err
 }
 
-// Stats does the same and gives the engine's statistics.
-func Stats(packets []reassemblytest.Packet, o detect.Options) (detect.Stats, error) {
-	_, stats, err := replay(packets, o)
-	return stats, err
+// Learned does the same and gives what is then known of endpoints.
+func Learned(packets []reassemblytest.Packet, o detect.Options) ([]byte, error) {
+	_, engine, err := replay(packets, o)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Save(engine.Clock()), nil
 }
 
-func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding, detect.Stats, error) {
+// Stats does the same and gives the engine's statistics.
+func Stats(packets []reassemblytest.Packet, o detect.Options) (detect.Stats, error) {
+	_, engine, err := replay(packets, o)
+	if err != nil {
+		return detect.Stats{}, err
+	}
+	return engine.Stats(), nil
+}
+
+func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding, *detect.Engine, error) {
 	last := map[string]detect.Finding{}
 	o.Emit = func(f detect.Finding) { last[f.ID] = f }
 	if o.Secrets == nil {
@@ -49,7 +61,7 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	}
 	engine, err := detect.NewEngine(o)
 	if err != nil {
-		return nil, detect.Stats{}, err
+		return nil, nil, err
 	}
 	inspector := detect.NewInspector(o)
 	var order reassembly.Order
@@ -98,5 +110,5 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	slices.SortFunc(findings, func(a, b detect.Finding) int {
 		return cmp.Or(cmp.Compare(a.FirstSeen, b.FirstSeen), cmp.Compare(a.ID, b.ID))
 	})
-	return findings, engine.Stats(), nil
+	return findings, engine, nil
 }

@@ -89,11 +89,11 @@ func (c *Case) run(t *testing.T, archive *txtar.Archive, d *detect.Detector, all
 			t.Fatal(err)
 		}
 	}
-	findings, stats, err := replay(dialogue.Packets(), o)
+	findings, engine, err := replay(dialogue.Packets(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stats.Unkeyed > 0 {
+	if engine.Stats().Unkeyed > 0 {
 		t.Error("a report without a dedupe key")
 	}
 	mine := findings

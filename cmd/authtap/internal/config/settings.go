@@ -94,6 +94,10 @@ type Settings struct {
 	SessionCookies     []string
 	ServiceCredentials ServiceCredentials
 	BehindTLS          Hosts
+	// Learned is the file that what is known of endpoints is loaded from, and
+	// live kept in: empty or LearnedDefault for the program's choice, "none" for
+	// none. A replay loads it only where it is set.
+	Learned string
 	// OpenAPI are files of OpenAPI documents, each perhaps with a host before it
 	// and an equals sign.
 	OpenAPI []string
@@ -190,6 +194,8 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Judging != 0 {
 		fs.StringSliceVar(&s.SessionCookies, "session-cookie", s.SessionCookies, "cookie that holds a session, besides those that are known by their names; may be repeated")
 		fs.Var(&s.ServiceCredentials, "service-credential", "credential that many clients share on purpose: its id, a place such as header:x-api-key, or account:NAME; may be repeated")
+		fs.StringVar(&s.Learned, "learned", s.Learned, "load what sniff has learned of endpoints, from --learned=FILE or from where this sensor keeps it; live that is done and kept unless it is none")
+		fs.Lookup("learned").NoOptDefVal = LearnedDefault
 		fs.StringSliceVar(&s.OpenAPI, "openapi", s.OpenAPI, "file of an OpenAPI document (YAML or JSON, 3.0 or 3.1) that describes the API; HOST=FILE where its servers are not those of the traffic; may be repeated")
 		fs.Var(&s.BehindTLS, "behind-tls", "host of which something in front of the sensor ends TLS, such as api.internal or *.svc.example; may be repeated")
 		fs.Var(&s.FailOn, "fail-on", "exit with 3 when there is a finding of this severity or a higher one")
@@ -249,6 +255,9 @@ func (d *Days) String() string {
 
 // Type names the kind of value in the help text.
 func (d *Days) Type() string { return "name=days" }
+
+// LearnedDefault as Settings.Learned is where the program keeps it.
+const LearnedDefault = "default"
 
 // Size is a number of bytes.
 type Size int64
