@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"hash/maphash"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/memo"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
@@ -60,7 +60,7 @@ type hopKey struct {
 	client         netip.Addr
 	method, target string
 	length         int64
-	body           uint64
+	body           memo.Sum
 }
 
 // hopPeer is what is known of a peer that forwards.
@@ -182,18 +182,7 @@ func keyOf(ins *Inspection, client netip.Addr) hopKey {
 			target = target[strings.IndexByte(target, '/'):]
 		}
 	}
-	return hopKey{client, r.Method, target, r.Body.Length, ins.body}
-}
-
-// bodySeed makes hashes of bodies, which are compared within a run only.
-var bodySeed = maphash.MakeSeed()
-
-// bodySum tells bodies apart, by their beginnings.
-func bodySum(b []byte) uint64 {
-	if len(b) == 0 {
-		return 0
-	}
-	return maphash.Bytes(bodySeed, b[:min(len(b), 4096)])
+	return hopKey{client, r.Method, target, r.Body.Length, ins.Found.RequestSum}
 }
 
 // lastForwarded gives what the last proxy says of where a request came to it

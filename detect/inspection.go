@@ -46,10 +46,8 @@ type Inspection struct {
 	Told uint64
 	// Answer is what the response says by itself.
 	Answer endpoint.Answer
-	// forwarded is whom a proxy says that it forwards the request for, body a
-	// hash of the request's body.
+	// forwarded is whom a proxy says that it forwards the request for.
 	forwarded string
-	body      uint64
 	// content holds a bit for each detector with Content, in the order of their
 	// names, that wants to see the exchange.
 	content uint64

@@ -161,7 +161,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	if ins.Operation = n.answers.Operation(x, ins.Path, ins.Query, f); ins.Operation != "" {
 		ins.Operation = credential.MaskText(f, ins.Operation) // it is kept, and anything may stand there
 	}
-	ins.forwarded, ins.body = lastForwarded(x.Request.Header), bodySum(x.Request.Body.Bytes)
+	ins.forwarded = lastForwarded(x.Request.Header)
 	ins.Client = clientOf(x, n.trusted)
 	ins.Answer = n.answers.Examine(x, ins.Path, f)
 	if n.pin != nil {

@@ -27,7 +27,7 @@ type knowledge struct {
 	warn   func(format string, args ...any)
 	last   capture.Time // of the state kept last
 	clock  capture.Time
-	writer chan []byte  // to a goroutine, which is done when it is closed
+	writer chan []byte // to a goroutine, which is done when it is closed
 	done   chan struct{}
 }
 
@@ -63,7 +63,7 @@ func (p *program) learn(s *config.Settings, o *detect.Options, engine *detect.En
 		if aside := l.path + ".damaged"; live && errors.Is(err, endpoint.ErrEncoding) && os.Rename(l.path, aside) == nil {
 			p.warn("it was put aside as %s", aside)
 		}
-	default:
+	case !live || engine.Stats().Endpoints.Restored > 0:
 		p.warn("%d endpoints are known of, from %s", engine.Stats().Endpoints.Restored, l.path)
 	}
 	if live {
