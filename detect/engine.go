@@ -351,10 +351,18 @@ func (e *Engine) Exchange(ins *Inspection) {
 		return
 	}
 	e.release(ins.Exchange.End)
-	if inner := e.hops.match(ins, e.options.trustedPeer); inner != nil {
+	inner := e.hops.match(ins, e.options.trustedPeer)
+	switch {
+	case inner != nil:
 		e.inner(inner)
+	case e.hops.late(ins, e.options.trustedPeer):
+		e.inner(ins)
+		return
 	}
 	if !e.hops.hold(ins) {
+		if inner == nil && ins.forwarded == "" {
+			e.hops.alone(ins)
+		}
 		e.exchange(ins)
 	}
 }
@@ -366,6 +374,7 @@ func (e *Engine) release(now capture.Time) {
 		if ins == nil {
 			return
 		}
+		e.hops.alone(ins)
 		e.exchange(ins)
 	}
 }

@@ -28,6 +28,11 @@ const (
 	hopPatience = 2 * maxHeld
 	hopRest     = time.Hour
 	maxPeers    = 4096
+	// hopLate is how long after one hop the other may still come: where packets
+	// were lost, an exchange is known only when they are given up. maxPast bounds
+	// the hops that are remembered for it.
+	hopLate = 2 * time.Minute
+	maxPast = 4096
 )
 
 // hops holds inner exchanges.
@@ -37,7 +42,23 @@ type hops struct {
 	held    []heldHop
 	waiting map[hopKey]int // how many of held, by what their outer one is found by
 	peers   *window.Cache[netip.Addr, hopPeer]
-	stats   HopStats
+	// past are hops whose other one did not come in time, twosided when both of
+	// an exchange were last seen.
+	past     *window.Cache[hopKey, hop]
+	twosided capture.Time
+	stats    HopStats
+}
+
+// hop is one of an exchange.
+type hop struct {
+	inner          bool
+	client, server netip.AddrPort
+	start          capture.Time
+	status         int
+}
+
+func hopOf(x *exchange.Exchange, inner bool) hop {
+	return hop{inner, x.Client, x.Server, x.Request.Start, x.Response.Status}
 }
 
 // HopStats count exchanges that were seen on two hops.
@@ -71,7 +92,9 @@ type hopPeer struct {
 }
 
 func newHops() *hops {
-	return &hops{waiting: map[hopKey]int{}, peers: window.NewCache[netip.Addr, hopPeer](maxPeers, 24*time.Hour)}
+	return &hops{waiting: map[hopKey]int{},
+		peers: window.NewCache[netip.Addr, hopPeer](maxPeers, 24*time.Hour),
+		past:  window.NewCache[hopKey, hop](maxPast, hopLate)}
 }
 
 // hold takes an exchange that may be an inner hop and reports whether it does.
@@ -114,7 +137,7 @@ func (h *hops) match(ins *Inspection, trusted func(netip.Addr) bool) *Inspection
 	}
 	for i := range h.held {
 		inner := h.held[i].ins
-		if inner == nil || h.held[i].key != k || !hopsOfOne(x, inner.Exchange, trusted) {
+		if inner == nil || h.held[i].key != k || !hopsOfOne(hopOf(x, false), hopOf(inner.Exchange, true), trusted) {
 			continue
 		}
 		h.forget(i)
@@ -122,20 +145,59 @@ func (h *hops) match(ins *Inspection, trusted func(netip.Addr) bool) *Inspection
 			*peer = hopPeer{known: true}
 		}
 		h.stats.Inner++
+		h.twosided = x.End
 		return inner
 	}
 	return nil
 }
 
+// late reports whether the other hop of an exchange was shown already, though
+// which of the two this is was not known then.
+func (h *hops) late(ins *Inspection, trusted func(netip.Addr) bool) bool {
+	x := ins.Exchange
+	if h.past.Len() == 0 || !x.Request.Present {
+		return false
+	}
+	if p := h.past.Get(keyOf(ins, x.Client.Addr()), x.End); p != nil && p.inner && hopsOfOne(hopOf(x, false), *p, trusted) {
+		h.stats.Inner++
+		return true
+	}
+	client, ok := forwardedFor(ins.forwarded)
+	if !ok {
+		return false
+	}
+	p := h.past.Get(keyOf(ins, client), x.End)
+	if p == nil || p.inner || !hopsOfOne(*p, hopOf(x, true), trusted) {
+		return false
+	}
+	h.stats.Inner++
+	return true
+}
+
+// alone remembers an exchange of which only one hop was seen so far.
+func (h *hops) alone(ins *Inspection) {
+	x := ins.Exchange
+	if !x.Request.Present {
+		return
+	}
+	if client, ok := forwardedFor(ins.forwarded); ok {
+		p, _ := h.past.At(keyOf(ins, client), x.End)
+		*p = hopOf(x, true)
+	} else if h.twosided != 0 && x.End.Sub(h.twosided) < hopRest {
+		p, _ := h.past.At(keyOf(ins, x.Client.Addr()), x.End)
+		*p = hopOf(x, false)
+	}
+}
+
 // hopsOfOne reports whether two exchanges are the outer and the inner hop of
 // one. Anybody can write whom he forwards for, so it must come from where the
 // outer one went, or from a peer that may say so.
-func hopsOfOne(outer, inner *exchange.Exchange, trusted func(netip.Addr) bool) bool {
-	apart := inner.Request.Start.Sub(outer.Request.Start)
-	peer := inner.Client.Addr()
-	return apart <= hopSpan && apart >= -hopSpan && inner.Server != outer.Server &&
-		inner.Response.Status == outer.Response.Status &&
-		(peer == outer.Server.Addr() || trusted(peer))
+func hopsOfOne(outer, inner hop, trusted func(netip.Addr) bool) bool {
+	apart := inner.start.Sub(outer.start)
+	peer := inner.client.Addr()
+	return apart <= hopSpan && apart >= -hopSpan && inner.server != outer.server &&
+		inner.status == outer.status &&
+		(peer == outer.server.Addr() || trusted(peer))
 }
 
 func (h *hops) forget(i int) {

@@ -133,6 +133,11 @@ type Client struct {
 	// Latency is what servers need for their answers, at the least.
 	Latency time.Duration
 
+	// Hop is where the exchanges are seen a second time, "" for nowhere: between
+	// what ends TLS at the first address and what it hands requests on to. It is
+	// for HTTP/1.1.
+	Hop [2]string
+
 	n         *Network
 	transport *http.Transport
 	kind      Kind
@@ -165,6 +170,12 @@ func (n *Network) Client(address, server string) *Client {
 			w := &wire{
 				name: fmt.Sprint(n.wires), kind: c.kind,
 				client: netip.AddrPortFrom(c.Address, c.port), server: c.server,
+			}
+			if c.Hop[0] != "" {
+				w.inner = &wire{
+					name: w.name + " inside", server: netip.MustParseAddrPort(c.Hop[1]),
+					client: netip.AddrPortFrom(netip.MustParseAddr(c.Hop[0]), c.port),
+				}
 			}
 			c.wires = append(c.wires, w)
 			addr := net.TCPAddrFromAddrPort(w.client)
@@ -272,6 +283,7 @@ type wire struct {
 	rec            *reassemblytest.Recorded
 	tls            *tunnel
 	sort           frameSorter
+	inner          *wire // where it is handed on
 
 	mu      sync.Mutex
 	changed *sync.Cond

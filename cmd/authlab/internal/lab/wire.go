@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -66,12 +67,35 @@ func (w *wire) record(n *Network, latency time.Duration) (written bool, err erro
 		if f.fromServer {
 			t = t.Add(latency)
 		}
+		if w.inner != nil {
+			if t, err = w.inner.handOn(n, f, w.client.Addr(), t); err != nil {
+				return false, err
+			}
+		}
 		if t, err = w.rec.Send(f.fromServer, data, t); err != nil {
 			return false, err
 		}
 	}
 	n.clock = t
 	return true, nil
+}
+
+// handOn records what goes on behind a machine that ends TLS: the request with
+// what such machines add, a moment later, and the answer as it is.
+func (w *wire) handOn(n *Network, f flight, from netip.Addr, t capture.Time) (capture.Time, error) {
+	if w.rec == nil {
+		var err error
+		if w.rec, err = n.rec.Open(w.name, w.client, w.server, t); err != nil {
+			return t, err
+		}
+	}
+	data := f.data
+	if !f.fromServer {
+		t = t.Add(200 * time.Microsecond)
+		head, body, _ := bytes.Cut(data, []byte("\r\n\r\n"))
+		data = fmt.Appendf(nil, "%s\r\nX-Forwarded-For: %s\r\nX-Forwarded-Proto: https\r\n\r\n%s", head, from, body)
+	}
+	return w.rec.Send(f.fromServer, data, t)
 }
 
 // flights takes what was written, in the order in which it must have been.
@@ -113,6 +137,11 @@ func (w *wire) flights() ([]flight, error) {
 func (w *wire) end(fromServer bool, at capture.Time) error {
 	if w.rec == nil {
 		return nil
+	}
+	if w.inner != nil {
+		if err := w.inner.end(fromServer, at); err != nil {
+			return err
+		}
 	}
 	return w.rec.Close(fromServer, at)
 }
