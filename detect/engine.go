@@ -548,10 +548,10 @@ func (e *Engine) Stats() Stats {
 }
 
 func (e *Engine) observe(p *Pass, name, key string, ev window.Event) *window.Summary {
-	w := e.windows[name]
-	if w == nil || w.askers[0].detector != p.detector {
+	if !p.Feeds(name) {
 		return nil
 	}
+	w := e.windows[name]
 	s := w.set.Add(key, ev)
 	feeder := p.detector
 	for _, a := range w.askers {

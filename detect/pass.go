@@ -224,6 +224,13 @@ func (p *Pass) Observe(name, key string, e window.Event) *window.Summary {
 	return p.engine.observe(p, name, key, e)
 }
 
+// Feeds reports whether it is this detector that feeds the window of that name:
+// what the others would observe counts for nothing.
+func (p *Pass) Feeds(name string) bool {
+	w := p.engine.windows[name]
+	return w != nil && w.askers[0].detector == p.detector
+}
+
 // Ongoing reports whether a finding of that detector with that dedupe key is
 // open and had news within the last span of packet time.
 func (p *Pass) Ongoing(detector, key string, within time.Duration) bool {

@@ -68,7 +68,7 @@ func loginWindows(ask map[string]crossed) []detect.Window {
 // tokens and codes are none here: nobody guesses a password by them.
 func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	l := p.Login()
-	if l == nil || strings.HasPrefix(l.Form, "oauth:") && l.Form != "oauth:password" && l.Form != "oauth:client_credentials" {
+	if l == nil || !p.Feeds(loginsByClient) || strings.HasPrefix(l.Form, "oauth:") && l.Form != "oauth:password" && l.Form != "oauth:client_credentials" {
 		return
 	}
 	e := window.Event{Time: p.Now(), Class: classOf(p.LoginOutcome()), Client: p.Client(), Label: l.Principal, Status: uint16(x.Response.Status)}
@@ -84,9 +84,7 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	c := e
 	c.Fields[client] = 0
 	by := clientKey(p)
-	if p.Observe(loginsByClient, by, c) == nil {
-		return // another detector feeds them
-	}
+	p.Observe(loginsByClient, by, c)
 	fresh := p.Observe(loginsByClientSlow, by, c).First > p.Now().Add(-attackSpan)
 	if account := accountKey(p); account != "" {
 		a := e
