@@ -68,7 +68,7 @@ func (p *Pass) Presents(id credential.ID) bool {
 // name that says so, or as all that the answer holds.
 func forUse(c *credential.Credential) bool {
 	switch c.Place.Part {
-	case credential.InJSON, credential.InForm, credential.InMultipart, credential.InBody:
+	case credential.InJSON, credential.InForm, credential.InMultipart, credential.InXML, credential.InBody:
 		name := strings.ToLower(c.Place.Name[strings.LastIndexByte(c.Place.Name, '.')+1:])
 		for _, w := range [...]string{"token", "jwt", "bearer", "auth", "session", "access", "credential"} {
 			if strings.Contains(name, w) {
@@ -89,7 +89,7 @@ func inReferer(c *credential.Credential) bool {
 func intact(m *exchange.Message, c *credential.Credential) bool {
 	d := m.Damage &^ exchange.Conflicting
 	switch c.Place.Part {
-	case credential.InForm, credential.InJSON, credential.InMultipart, credential.InBody:
+	case credential.InForm, credential.InJSON, credential.InMultipart, credential.InXML, credential.InBody:
 	default:
 		if m.Body.Length > 0 {
 			d &^= exchange.BodyGap | exchange.Cut // what is missing comes behind

@@ -10,7 +10,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "batched_login",
 	Title: "Many logins are tried in one request",
-	Doc: `One request tries at least five passwords or codes: as aliases or a list of GraphQL operations, as a batch of JSON-RPC calls, or as a list of logins. The verdict is that of the answer as a whole.
+	Doc: `One request tries at least five passwords or codes: as aliases or a list of GraphQL operations, as a batch of calls of JSON-RPC or XML-RPC, or as a list of logins. The verdict is that of the answer as a whole.
 
 What counts requests counts one. A limit of ten logins a minute then lets through ten times as many guesses as fit into a request, and the second factor of six digits falls in minutes.
 

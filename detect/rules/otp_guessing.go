@@ -60,7 +60,7 @@ func presentedCode(p *detect.Pass) *credential.Credential {
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		if c := &list[i]; c.Kind == credential.Code {
 			switch c.Place.Part {
-			case credential.InForm, credential.InJSON, credential.InMultipart:
+			case credential.InForm, credential.InJSON, credential.InMultipart, credential.InXML:
 				return c
 			}
 		}
@@ -82,7 +82,7 @@ func codeOwner(p *detect.Pass) string {
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		c := &list[i]
 		switch c.Place.Part {
-		case credential.InForm, credential.InJSON, credential.InMultipart:
+		case credential.InForm, credential.InJSON, credential.InMultipart, credential.InXML:
 			if c.Kind == credential.Bearer || c.Kind == credential.JWT || c.Kind == credential.Session {
 				return detect.Key(hostOf(p), "transaction", c.ID.String())
 			}

@@ -103,7 +103,7 @@ func renews(issued []credential.Credential, session *credential.Credential) bool
 			if c.Place.Name == session.Place.Name && c.ID != session.ID || c.Kind != credential.Session {
 				return true
 			}
-		case credential.InJSON, credential.InHeader, credential.InBody, credential.InFragment:
+		case credential.InJSON, credential.InXML, credential.InHeader, credential.InBody, credential.InFragment:
 			if c.Kind.Access() {
 				return true
 			}

@@ -33,7 +33,7 @@ Send Cache-Control: no-store with every answer that holds a token, and check tha
 				continue
 			}
 			switch c.Place.Part {
-			case credential.InJSON, credential.InForm, credential.InBody:
+			case credential.InJSON, credential.InForm, credential.InXML, credential.InBody:
 			default:
 				continue
 			}
