@@ -143,13 +143,17 @@ type Source struct {
 	// Sort replaces what rows are sorted by where a column's own order is not
 	// that of its text.
 	Sort map[string]string
+	// Many says of what it may be grouped by that there is so much of it that
+	// everything is worked out only for what the limit lets through, which is
+	// looked for first; %s is the column, in a form that is never NULL.
+	Many map[string]string
 	// Behind is put at the end of the query.
 	Behind string
 }
 
 // Query gives the question in SQL. conditions are those of the filter, in the
-// store's own form.
-func (s *Source) Query(q *Question, conditions []string) string {
+// store's own form, and args what stands for their marks.
+func (s *Source) Query(q *Question, conditions []string, args []any) (string, []any) {
 	shape := shapes[q.Of]
 	by, measures := q.By, shape.Grouped
 	if q.By == nil {
@@ -158,17 +162,16 @@ func (s *Source) Query(q *Question, conditions []string) string {
 	if measures == nil {
 		measures = shape.Own
 	}
-	var list, order []string
-	var groups []string
+	var groups, keys, order []string
+	many := false
 	for _, name := range by {
-		list = append(list, s.Columns[name]+" AS g_"+name)
-		groups = append(groups, "g_"+name)
-		order = append(order, cmp.Or(s.Sort[name], "g_"+name))
-	}
-	for _, name := range measures {
-		if !slices.Contains(by, name) {
-			list = append(list, s.Measures[name]+" AS m_"+name)
+		groups = append(groups, s.Columns[name]+" AS g_"+name)
+		key := "%s"
+		if form := s.Many[name]; form != "" {
+			key, many = form, true
 		}
+		keys = append(keys, key)
+		order = append(order, cmp.Or(s.Sort[name], "g_"+name))
 	}
 	if shape.Order != "" {
 		order = append([]string{"m_" + shape.Order + " DESC"}, order...)
@@ -176,20 +179,39 @@ func (s *Source) Query(q *Question, conditions []string) string {
 	if s.Where != "" {
 		conditions = append([]string{s.Where}, conditions...)
 	}
-	text := "SELECT " + strings.Join(list, ", ") + " FROM " + s.From
-	if len(conditions) > 0 {
-		text += " WHERE " + strings.Join(conditions, " AND ")
+	query := func(list []string) string {
+		text := "SELECT " + strings.Join(list, ", ") + " FROM " + s.From
+		if len(conditions) > 0 {
+			text += " WHERE " + strings.Join(conditions, " AND ")
+		}
+		for i, name := range by {
+			text += [2]string{" GROUP BY ", ", "}[min(i, 1)] + "g_" + name
+		}
+		for i, what := range order {
+			text += [2]string{" ORDER BY ", ", "}[min(i, 1)] + what
+		}
+		if q.Limit > 0 {
+			text += fmt.Sprintf(" LIMIT %d", q.Limit)
+		}
+		return text
 	}
-	if len(groups) > 0 {
-		text += " GROUP BY " + strings.Join(groups, ", ")
+	if many && q.Limit > 0 && shape.Order != "" {
+		first := query(append(slices.Clone(groups), s.Measures[shape.Order]+" AS m_"+shape.Order))
+		var of, given []string
+		for i, name := range by {
+			of = append(of, fmt.Sprintf(keys[i], s.Columns[name]))
+			given = append(given, fmt.Sprintf(keys[i], "g_"+name))
+		}
+		conditions = append(slices.Clone(conditions), "("+strings.Join(of, ", ")+") IN (SELECT "+strings.Join(given, ", ")+" FROM ("+first+"))")
+		args = append(slices.Clone(args), args...)
 	}
-	if len(order) > 0 {
-		text += " ORDER BY " + strings.Join(order, ", ")
+	list := groups
+	for _, name := range measures {
+		if !slices.Contains(by, name) && !slices.Contains(by, strings.TrimSuffix(name, "s")) {
+			list = append(list, s.Measures[name]+" AS m_"+name)
+		}
 	}
-	if q.Limit > 0 {
-		text += fmt.Sprintf(" LIMIT %d", q.Limit)
-	}
-	return text + s.Behind
+	return query(list) + s.Behind, args
 }
 
 // Plain gives a column's name in an answer.

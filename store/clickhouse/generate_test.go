@@ -36,9 +36,9 @@ var generated = []struct {
 		1 + cityHash64(detector) % 5, if(cityHash64(detector) % 3 = 0, 5, [1, 1, 1, 2, 4][1 + toUInt32({u 2} * 5)]), {host 9}, {client 3}, {sensor}
 	FROM numbers({rows})`},
 	{100_000_000, `INSERT INTO auth_events (time, sensor, capture_file, series, number, capture_packet, host, method, path, client_ip, principal, principal_id, credential_id, kind, outcome, status)
-	SELECT {time}, {sensor}, 'eth1', toDateTime64('2026-01-01 00:00:00', 6, 'UTC'), intDiv(number, 3) + ({days} - {day}) * {rows}, number, {host 9} AS host, 'POST', {login 10}, {client 3},
+	SELECT {time}, {sensor}, 'eth1', toDateTime64('2026-01-01 00:00:00', 6, 'UTC'), intDiv(number, 3) + ({days} - {day}) * {rows}, number, {host 9} AS host, 'POST', {login 10} AS p, {client 3},
 		{account 13} AS principal, reinterpretAsUUID(sipHash128(principal)), reinterpretAsUUID(sipHash128(principal, {u 14} < 0.1 ? number : 0)),
-		['json', 'json', 'form', 'oauth:password', 'basic'][1 + toUInt32({u 15} * 5)],
+		['json', 'json', 'form', 'oauth:password', 'basic'][1 + cityHash64(host, p) % 5],
 		if({u 16} < 0.82, 3, if({u 17} < 0.9, 1, [0, 2][1 + number % 2])) AS outcome, [0, 401, 200, 200][1 + toUInt8(outcome)]
 	FROM numbers({rows})`},
 	{1_350_000, `INSERT INTO endpoints (begin, last_seen, host, path, method, operation, sensor, capture_file, kinds, discriminates, good_success, good_refused, good_unclear, none_success, none_refused,

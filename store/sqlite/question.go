@@ -148,7 +148,7 @@ func query(q *store.Question) (string, []any) {
 	f := q.Filter
 	if q.Of == store.OfFindings {
 		all, args := conditions(f)
-		return source.Query(q, all), args
+		return source.Query(q, all, args)
 	}
 	var all []string
 	var args []any
@@ -186,7 +186,7 @@ func query(q *store.Question) (string, []any) {
 	if f.Sensor != "" {
 		add("sensor = ?", f.Sensor)
 	}
-	return source.Query(q, all), args
+	return source.Query(q, all, args)
 }
 
 // Ask answers a question; see store.Reader.
