@@ -27,6 +27,14 @@ func (p *Pass) Anonymous() bool {
 // known: one of them may be a credential.
 func (p *Pass) OtherCookies() bool { return p.ins.OtherCookies }
 
+// Known reports whether the endpoint is one that the API is known to have, and
+// not a path that somebody made up.
+func (p *Pass) Known() bool { return p.endpoint != p.engine.endpoints.None() }
+
+// Form is the request's path with the segments replaced that are numbers, ids
+// and the like by their form alone, whatever was learned of the API.
+func (p *Pass) Form() string { return endpoint.Form(p.ins.Path) }
+
 // Sound reports whether nothing of the exchange is missing, and the answer is
 // the server's to this request: not a cache's.
 func (p *Pass) Sound() bool {

@@ -37,6 +37,10 @@ type Options struct {
 	Expire       func(*Suppression)
 	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
+	// ClientHeaders are further headers with a single address, such as
+	// True-Client-IP, in which they do; anybody can send them, so only those that
+	// the proxies set belong here.
+	ClientHeaders []string
 	// Pins are endpoints that the configuration describes, Declared those that
 	// documents do. SessionCookies are cookies that hold a session, besides those
 	// that are known by their names. BehindTLS are hosts, as in

@@ -314,6 +314,25 @@ func TestClientOf(t *testing.T) {
 			t.Errorf("%s %s=%s: client %s, want %s", c.peer, c.header, c.value, got, c.want)
 		}
 	}
+	// Headers with one address are believed where they are configured only, and
+	// of trusted proxies only.
+	for _, c := range []struct {
+		headers     []string
+		peer, value string
+		want        string
+	}{
+		{nil, "10.0.0.1", "203.0.113.5", "203.0.113.9"},
+		{[]string{"True-Client-IP"}, "10.0.0.1", "203.0.113.5", "203.0.113.5"},
+		{[]string{"X-Real-IP", "true-client-ip"}, "10.0.0.1", "203.0.113.5", "203.0.113.5"},
+		{[]string{"True-Client-IP"}, "192.0.2.1", "203.0.113.5", "192.0.2.1"},
+		{[]string{"True-Client-IP"}, "10.0.0.1", "nonsense", "203.0.113.9"},
+	} {
+		x := &exchange.Exchange{Client: netip.AddrPortFrom(netip.MustParseAddr(c.peer), 1)}
+		x.Request.Header = exchange.Header{{Name: "True-Client-IP", Value: c.value}, {Name: "X-Forwarded-For", Value: "203.0.113.9"}}
+		if got := NewInspector(Options{TrustedProxies: trusted, ClientHeaders: c.headers}).client(x).String(); got != c.want {
+			t.Errorf("%s by %v: client %s, want %s", c.peer, c.headers, got, c.want)
+		}
+	}
 	// Of whom the PROXY protocol names, the peer's word counts, as in a header.
 	for _, c := range []struct{ peer, relayed, header, want string }{
 		{"10.0.0.1", "203.0.113.9", "192.0.2.1", "203.0.113.9"},

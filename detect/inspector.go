@@ -23,7 +23,9 @@ type Inspector struct {
 	pins    *pins
 	pin     *Pin // of the exchange at hand
 	tlsEnds []string
-	always  Needs // what every exchange has
+	// clientHeaders are believed of trusted proxies, the first before the others.
+	clientHeaders []string
+	always        Needs // what every exchange has
 }
 
 // NewInspector makes an inspector of an engine's options.
@@ -35,7 +37,9 @@ func NewInspector(o Options) *Inspector {
 		answers: endpoint.NewExaminer(),
 		pins:    newPins(o.Pins),
 		tlsEnds: o.BehindTLS,
-		always:  EveryExchange,
+
+		clientHeaders: o.ClientHeaders,
+		always:        EveryExchange,
 	}
 	if len(o.Declared) > 0 {
 		n.always |= Described
@@ -162,7 +166,7 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 		ins.Operation = credential.MaskText(f, ins.Operation) // it is kept, and anything may stand there
 	}
 	ins.forwarded = lastForwarded(x.Request.Header)
-	ins.Client = clientOf(x, n.trusted)
+	ins.Client = n.client(x)
 	ins.Answer = n.answers.Examine(x, ins.Path, f)
 	if n.pin != nil {
 		n.pins.judge(n.pin, ins)
@@ -241,6 +245,19 @@ func (n *Inspector) hidePrincipals(f *credential.Found) {
 
 // Redact gives text from the exchange as evidence.
 func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Later(&ins.Found, s) }
+
+// client gives the client's address: what a trusted proxy says in one of the
+// headers that are configured, else clientOf.
+func (n *Inspector) client(x *exchange.Exchange) netip.Addr {
+	if len(n.clientHeaders) > 0 && within(n.trusted, x.Client.Addr()) {
+		for _, name := range n.clientHeaders {
+			if a, ok := parseHop(x.Request.Header.Get(name)); ok {
+				return a
+			}
+		}
+	}
+	return clientOf(x, n.trusted)
+}
 
 // clientOf gives the client's address (CATALOGUE.md, 1.7): the peer's, unless
 // that is a trusted proxy; then whom the proxy says the connection is for, and

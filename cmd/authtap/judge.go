@@ -140,7 +140,7 @@ func detection(s *config.Settings, live bool, asked custom.Options) (o detect.Op
 	memory := budget(s, live)
 	o = detect.Options{
 		Pins: s.Pins, SessionCookies: s.SessionCookies, Services: s.ServiceCredentials.Services, BehindTLS: s.BehindTLS,
-		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, HidePrincipals: s.HidePrincipals,
+		Sensor: s.Sensor, TrustedProxies: s.TrustedProxies, ClientHeaders: s.ClientHeaders, HidePrincipals: s.HidePrincipals,
 		MaxFindings: s.MaxFindings, WindowKeys: s.Limit("window-keys", memory), WindowBytes: s.Limit("window-bytes", memory),
 		LedgerRows: s.Limit("ledger-rows", memory),
 		Live:       live, Settings: map[string]detect.Values{}, Overrides: map[string][]detect.Override{}, Suppressions: s.Suppress,

@@ -502,6 +502,9 @@ func (n *node) name(path string) string {
 	}
 }
 
+// Form gives a path with the segments replaced that are variable by their form.
+func Form(path string) string { return formTemplate(path) }
+
 // formTemplate replaces the segments that are variable by their form.
 func formTemplate(path string) string {
 	if !strings.HasPrefix(path, "/") {

@@ -14,7 +14,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "auth_missing",
 	Title: "An endpoint never asks who is there",
-	Doc: `Fifty requests within seven days, not one of them with a credential, had success at an endpoint that changes something (POST, PUT, PATCH, DELETE) or whose path names what should not be public (admin, internal, actuator, debug, export, users, accounts).
+	Doc: `Fifty requests within seven days, not one of them with a credential, had success at an endpoint that changes something (POST, PUT, PATCH, DELETE), whose answer holds a secret, or whose path names what should not be public (admin, internal, actuator, debug, export, users, accounts).
 
 Nothing then stands between anybody who can reach the endpoint and what it gives or does. Such endpoints are the ones that nobody remembers: of old versions, of tools, of services that were meant to be reached from inside only.
 
@@ -40,6 +40,9 @@ func authMissing(p *detect.Pass, x *exchange.Exchange) {
 		return
 	}
 	severity, why := exposedBy(x, p.Template())
+	if len(p.Exposed()) > 0 && !isPublicPath(p.Template()) {
+		severity, why = detect.High, credential.Word("a secret is in the answer")
+	}
 	if severity == 0 || !p.Anonymous() {
 		return
 	}

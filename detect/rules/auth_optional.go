@@ -17,7 +17,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "auth_optional",
 	Title: "An endpoint lets in who has no credential",
-	Doc: `An endpoint that lets in good credentials and was seen to refuse requests without any answered others without any, with the same kind of content that good ones get: at least three within a day, from at least two clients.
+	Doc: `An endpoint that lets in good credentials and was seen to refuse requests without any answered others without any, with the same kind of content that good ones get: at least three within a day, from at least two clients, or from one where an answer holds a secret.
 
 Some way to the same data does not ask who is there: a second route, a method, a cache, a rule that applies to some addresses only. Who finds it needs no credential.
 
@@ -94,7 +94,7 @@ func authOptional(p *detect.Pass, x *exchange.Exchange) {
 	if len(o.clients) < 8 && !slices.Contains(o.clients, p.Client()) {
 		o.clients = append(o.clients, p.Client())
 	}
-	if o.n < uint64(p.Options().Int("answers")) || len(o.clients) < p.Options().Int("clients") {
+	if o.n < uint64(p.Options().Int("answers")) || len(o.clients) < p.Options().Int("clients") && len(p.Exposed()) == 0 {
 		return
 	}
 	names := make([]string, len(o.clients))

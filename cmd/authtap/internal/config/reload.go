@@ -9,7 +9,7 @@ func (s *Settings) Reloaded(next *Settings) (now Settings, restart []string) {
 	now = *s
 	now.Only, now.Disable, now.Detectors, now.Overrides = next.Only, next.Disable, next.Detectors, next.Overrides
 	now.Rules, now.Custom, now.Suppress, now.ShowSuppressed = next.Rules, next.Custom, next.Suppress, next.ShowSuppressed
-	now.TrustedProxies, now.HidePrincipals = next.TrustedProxies, next.HidePrincipals
+	now.TrustedProxies, now.ClientHeaders, now.HidePrincipals = next.TrustedProxies, next.ClientHeaders, next.HidePrincipals
 	now.Pins, now.SessionCookies, now.ServiceCredentials, now.BehindTLS = next.Pins, next.SessionCookies, next.ServiceCredentials, next.BehindTLS
 	now.OpenAPI = next.OpenAPI
 	now.JWTSecrets = next.JWTSecrets

@@ -75,6 +75,9 @@ type Settings struct {
 	Sensor         string
 	HidePrincipals bool
 	TrustedProxies Prefixes
+	// ClientHeaders are headers with the client's address that those proxies set,
+	// besides X-Forwarded-For and Forwarded.
+	ClientHeaders []string
 	// Only names the detectors that run, all of them when it is empty; Disable
 	// those that do not. Detectors holds what the file sets of their options.
 	Only, Disable []string
@@ -206,6 +209,7 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 		fs.StringVar(&s.Sensor, "sensor", s.Sensor, "name of this sensor in findings (default: none for files, the host's name live)")
 		fs.BoolVar(&s.HidePrincipals, "hide-principals", s.HidePrincipals, "give ids instead of account names")
 		fs.Var(&s.TrustedProxies, "trusted-proxy", "network whose X-Forwarded-For, Forwarded and PROXY protocol are believed; may be repeated")
+		fs.StringSliceVar(&s.ClientHeaders, "client-header", s.ClientHeaders, "header in which trusted proxies give the client's address, such as True-Client-IP, before X-Forwarded-For; may be repeated")
 		fs.StringSliceVar(&s.Rules, "rules", s.Rules, "file of rules and suppressions (YAML); may be repeated")
 		fs.BoolVar(&s.ShowSuppressed, "show-suppressed", s.ShowSuppressed, "print suppressed findings, too, with the reason; they are not stored")
 		fs.StringSliceVar(&s.Only, "only", s.Only, "run these detectors only; may be repeated")
