@@ -115,7 +115,11 @@ func namesTried(p *detect.Pass, key string, s *window.Summary) {
 	if s.Latest.Class != window.Failure || ignored(p) || attacking(p, key, "") || p.Ongoing("user_enumeration", key, 0) {
 		return
 	}
-	failures, names := s.Count[window.Failure], s.Distinct()[user]
+	d := s.Distinct()
+	if d[password] > 0 && (d[password] <= 2 || 2*d[password] >= d[pair]) {
+		return // spraying or stuffing, though lost packets may hide their measure
+	}
+	failures, names := s.Count[window.Failure], d[user]
 	if (names < o.Int("accounts") || s.Count.FailureRatio()*100 < float64(o.Int("failure_percent")) ||
 		float64(failures) < float64(o.Int("baseline_factor"))*s.Baseline || failures > 3*uint64(names)) &&
 		!p.Ongoing("user_enumeration", key, s.Span) {
