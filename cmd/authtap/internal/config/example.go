@@ -13,7 +13,7 @@ import (
 var examples = map[string]string{
 	"interface": "[eth1]", "filter": "tcp port 8080", "user": "authtap", "engine": "afpacket",
 	"inner-filter": "net 10.0.0.0/8 and not port 22", "tls-keylog": "[/etc/authtap/keys.log]", "tls-key": "[/etc/authtap/server.pem]",
-	"decap-only": "[vxlan, gre]", "decap-ports": "vxlan=8472", "fail-on": "high", "listen": "127.0.0.1:9464",
+	"decap-only": "[vxlan, gre]", "decap-ports": "vxlan=8472", "fail-on": "high", "learned": "/var/lib/authtap/learned", "listen": "127.0.0.1:9464",
 	"key-file": "/etc/authtap/key", "jwt-secrets": "/etc/authtap/jwt-secrets", "sensor": "edge-1", "trusted-proxy": "[10.0.0.5, 10.1.0.0/24]",
 	"only": "[brute_force, jwt_alg_none]", "disable": "[jwt_missing_claims]", "spool": "/var/lib/authtap/spool", "cluster": "main",
 	"format": "json", "behind-tls": "[api.internal]", "session-cookie": "[shop_sid]", "service-credential": "[header:x-api-key]",
