@@ -22,6 +22,9 @@ import (
 // Fleet is the sensor of findings that no sensor could make alone.
 const Fleet = "fleet"
 
+// longest is how long an attack may go on and still be counted.
+const longest = 7 * 24 * time.Hour
+
 // CorrelateOptions say what Correlate looks at.
 type CorrelateOptions struct {
 	// Attacks that had news from Since on, as far as they were seen before
@@ -53,6 +56,15 @@ type CorrelateStats struct {
 func (s *Store) Correlate(ctx context.Context, o CorrelateOptions) (st CorrelateStats, err error) {
 	if err := s.prepare(ctx); err != nil {
 		return st, err
+	}
+	var first time.Time
+	err = s.conn.QueryRow(ctx, "SELECT min(first_seen) FROM findings FINAL WHERE sensor = ? AND last_seen >= fromUnixTimestamp64Micro(?)"+final,
+		Fleet, int64(o.Since.Add(-detect.Closed))/1000).Scan(&first)
+	if err != nil {
+		return st, s.explain(err)
+	}
+	if begun := capture.TimeOf(first); begun > o.Since.Add(-longest) && begun < o.Since {
+		o.Since = begun // what goes on is counted from its beginning
 	}
 	// One after the other: what one client does is no distributed attack.
 	for _, look := range [][]look{clientLooks, accountLooks, hostLooks, sharedLooks} {

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -25,8 +26,9 @@ type look struct {
 	// span is that of the option spanned, where there is one.
 	span, hop time.Duration
 	spanned   string
-	// least is how many failures a value must have at all to be looked at.
-	least string
+	// least is how many failures a value must have in a window to be looked at,
+	// share how many of a hundred attempts must be.
+	least, share string
 	// met says of a window whether it is an attack's, own of a success within
 	// it (h) whether it is the attack's.
 	met, own string
@@ -51,9 +53,9 @@ const (
 
 var (
 	clientLooks = []look{
-		{detector: "password_spraying", by: byClient, span: quick, hop: 10 * time.Second, least: "intDiv($accounts, 2)", met: sprayed, own: spraysOwn},
-		{detector: "password_spraying", by: byClient, span: slow, hop: quick, least: "intDiv($accounts, 2)", met: sprayed, own: spraysOwn},
-		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", met: stuffed + " AND failures * 100 >= total * $failure_percent", own: clientsOwn},
+		{detector: "password_spraying", by: byClient, span: quick, hop: 10 * time.Second, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
+		{detector: "password_spraying", by: byClient, span: slow, hop: quick, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
+		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", share: "$failure_percent", met: stuffed, own: clientsOwn},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "fast_span", least: "$fast_failures", met: "failures >= $fast_failures AND " + guessed, own: clientsOwn, severity: detect.Medium},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "many_span", least: "$many_failures", met: "failures >= $many_failures AND " + guessed, own: clientsOwn},
 	}
@@ -63,11 +65,11 @@ var (
 	}
 	hostLooks = []look{
 		{detector: "password_spraying", title: "One password is tried on many accounts from several clients", by: byPassword, span: quick, hop: 10 * time.Second,
-			least: "intDiv($accounts, 2)", met: "clients >= 2 AND 2 * failures >= host_failures AND " + sprayed, own: "true"},
+			least: "intDiv($accounts, 2)", share: "$failure_percent", met: "clients >= 2 AND 2 * failures >= host_failures AND " + sprayed, own: "true"},
 		// One account for each client may be a release that broke the login: of
 		// that nothing can be known here, where there are no user agents.
-		{detector: "credential_stuffing", title: "A list of stolen accounts is tried from many clients", by: byHost, span: quick, hop: 10 * time.Second, least: "$host_failures",
-			met: "failures > $host_failures AND failures > $baseline_factor * usual AND failures * 100 >= total * $host_failure_percent AND clients >= $clients " +
+		{detector: "credential_stuffing", title: "A list of stolen accounts is tried from many clients", by: byHost, span: quick, hop: 10 * time.Second, least: "$host_failures", share: "$host_failure_percent",
+			met: "failures > $host_failures AND failures > $baseline_factor * usual AND clients >= $clients " +
 				"AND newcomers * 100 >= clients * $new_percent AND users * 10 > clients * 12 AND " + stuffed,
 			own: "has(failed_clients, h.client_ip) AND NOT has(failed_users, h.principal_id)"},
 	}
@@ -80,7 +82,7 @@ const (
 	guessed     = "failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
 	distributed = "clients >= $clients AND (passwords = 0 OR passwords >= $passwords)"
 	// A success adds the account that it opened.
-	sprayed = "failures <= $per_account * users AND failures * 100 >= total * $failure_percent AND " +
+	sprayed = "failures <= $per_account * users AND " +
 		"(passwords = 0 AND all_users >= $accounts_blind OR passwords BETWEEN 1 AND $passwords AND all_users >= $accounts)"
 	stuffed = "pairs >= $pairs AND users * 100 >= pairs * $account_percent AND passwords * 100 >= pairs * $password_percent"
 
@@ -123,12 +125,24 @@ func (l *look) query(since, until int64, options detect.Values) string {
 	for _, c := range columns {
 		prefixed = append(prefixed, "s."+c+" AS "+c)
 	}
+	from := since - span - hop
+	if l.by == byHost {
+		from = since - slow.Microseconds() // what is usual, and who is new
+	}
+	share := cmp.Or(l.share, "0")
+	wanted := "(" + keyColumns[l.by] + ") IN (SELECT " + keyColumns[l.by] + " FROM keys)"
+	if l.by == bySecret {
+		wanted = fmt.Sprintf(several, from, until)
+	}
 	data := map[string]any{
-		"From": since - slow.Microseconds(), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
+		"From": from, "Wanted": wanted, "Share": set.Replace(share), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
 		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Ignored": ignored,
 		"Key": keyColumns[l.by], "Prefixed": strings.Join(prefixed, ", "), "Second": columns[len(columns)-1],
-		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
+		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "ByPassword": l.by == byPassword, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
 	}
+	ofHosts := maps.Clone(data)
+	ofHosts["Wanted"] = "host IN (SELECT host FROM keys)"
+	data["OfHosts"] = ofHosts
 	var b strings.Builder
 	if err := text.Execute(&b, data); err != nil {
 		panic(err) // a mistake in the text
@@ -141,16 +155,17 @@ func (l *look) query(since, until int64, options detect.Values) string {
 // the same attempt at another place of the network. seen is when the client was
 // first seen at the host.
 const attempts = `
-(
+{{define "attempts"}}(
     SELECT host, method, path, client_ip, principal, principal_id, credential_id, outcome, status, sensor, capture_file, capture_packet, kind,
         toUnixTimestamp64Micro(time) AS t, outcome = 'failure' AS f,
-        min(toUnixTimestamp64Micro(time)) OVER (PARTITION BY host, client_ip) AS seen
+        {{if .ByHost}}min(toUnixTimestamp64Micro(time)) OVER (PARTITION BY host, client_ip){{else}}0{{end}} AS seen
     FROM
     (
         SELECT *, lagInFrame(sensor) OVER w AS other, lagInFrame(time) OVER w AS before
         FROM auth_events FINAL
         WHERE time >= fromUnixTimestamp64Micro({{.From}}) AND time < fromUnixTimestamp64Micro({{.Until}})
             AND (kind NOT LIKE 'oauth:%' OR kind IN ('oauth:password', 'oauth:client_credentials'))
+            AND {{.Wanted}}
         WINDOW w AS (PARTITION BY host, client_ip, principal_id, credential_id, outcome
             ORDER BY time, sensor, capture_file, series, number ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
     )
@@ -162,20 +177,50 @@ const attempts = `
             WHERE client_ip IS NOT NULL AND last_seen >= fromUnixTimestamp64Micro({{.From}})
                 AND detector IN ('brute_force', 'credential_stuffing', 'password_spraying')
         ){{end}}
-)`
+){{end}}`
+
+// several are the successful logins of who came often enough, from two clients
+// and by two sensors.
+const several = `outcome = 'success' AND (host, principal_id, credential_id) IN
+            (
+                SELECT host, principal_id, credential_id FROM auth_events
+                WHERE outcome = 'success' AND time >= fromUnixTimestamp64Micro(%d) AND time < fromUnixTimestamp64Micro(%d)
+                GROUP BY host, principal_id, credential_id HAVING count() >= 3 AND uniqExact(sensor) >= 2 AND uniqExact(client_ip) >= 2
+            )`
 
 // nothing is no id.
 const nothing = `toUUID('00000000-0000-0000-0000-000000000000')`
 
-// correlation finds windows that are an attack's, the attacks that they are
-// part of (a day without one ends it), and what happened in each.
-var correlation = template.Must(template.New("").Parse(`
-WITH attempts AS ` + attempts + `,
-keys AS
+// correlation finds values that fail enough at all (keys; hosts that do in some
+// block of the windows' length: a window lies in two, so that half of what it must
+// hold is in one of them, and a good part of its share of failures), windows that may be
+// an attack's by what is cheap to count (candidates), what the attempts in them
+// are, the attacks that they are part of (a day without one ends it), and what
+// happened in each.
+var correlation = template.Must(template.New("").Parse(attempts + `
+WITH keys AS
 (
-    SELECT {{.Key}} FROM attempts
-    WHERE f {{if ne .Second "host"}}{{if ne .Second "client_ip"}}AND {{.Second}} != ` + nothing + `{{end}}{{end}}
-    GROUP BY {{.Key}} HAVING count() >= {{.Least}} AND uniqExact(sensor) >= 2
+    {{if .ByHost}}SELECT host FROM
+    (
+        SELECT host, intDiv(toUnixTimestamp64Micro(time), {{.Span}}) AS block, countIf(outcome = 'failure') AS failures, count() AS total
+        FROM auth_events FINAL
+        WHERE time >= fromUnixTimestamp64Micro({{.From}}) AND time < fromUnixTimestamp64Micro({{.Until}})
+        GROUP BY host, block
+        HAVING failures * 2 >= {{.Least}} AND failures * 200 >= total * {{.Share}}
+    )
+    GROUP BY host{{else}}SELECT {{.Key}} FROM auth_events FINAL
+    WHERE outcome = 'failure' AND time >= fromUnixTimestamp64Micro({{.From}}) AND time < fromUnixTimestamp64Micro({{.Until}})
+        {{if ne .Second "client_ip"}}AND {{.Second}} != ` + nothing + `{{end}}
+    GROUP BY {{.Key}} HAVING count() >= {{.Least}} AND uniqExact(sensor) >= 2{{end}}
+),
+attempts AS {{template "attempts" .}},
+candidates AS
+(
+    SELECT {{.Key}}, b + arrayJoin(range({{.N}})) AS w, sum(some) AS failures, sum(every) AS total
+    FROM (SELECT {{.Key}}, intDiv(t, {{.Hop}}) AS b, countIf(f) AS some, count() AS every FROM attempts GROUP BY {{.Key}}, b)
+    GROUP BY {{.Key}}, w
+    HAVING failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
+        AND w >= intDiv({{.Since}}, {{.Hop}}) AND w < intDiv({{.Until}}, {{.Hop}}) AND w - {{.N}} + 1 >= intDiv({{.From}}, {{.Hop}})
 ),
 windows AS
 (
@@ -187,27 +232,27 @@ windows AS
         uniqExactIf((principal_id, credential_id), f AND credential_id != ` + nothing + `) AS pairs,
         uniqExactIf(client_ip, f) AS clients, uniqExactIf(client_ip, f AND t - seen < {{.Quick}}) AS newcomers,
         uniqExactIf(sensor, f) AS sensors
-    FROM attempts WHERE ({{.Key}}) IN (SELECT {{.Key}} FROM keys)
+    FROM attempts WHERE ({{.Key}}, intDiv(t, {{.Hop}})) IN (SELECT {{.Key}}, w - arrayJoin(range({{.N}})) AS b FROM candidates)
     GROUP BY {{.Key}}, w
-    HAVING sensors >= 2 AND failures * 2 >= least({{.Least}}, 10)
+    HAVING sensors >= 2 AND failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
         AND w >= intDiv({{.Since}}, {{.Hop}}) AND w < intDiv({{.Until}}, {{.Hop}}) AND w - {{.N}} + 1 >= intDiv({{.From}}, {{.Hop}})
 ),
-hosts AS
+{{if .ByPassword}}hosts AS
 (
-    SELECT host, intDiv(t, {{.Hop}}) + arrayJoin(range({{.N}})) AS w, countIf(f) AS host_failures
-    FROM attempts WHERE {{if .PerHost}}host IN (SELECT host FROM keys){{else}}false{{end}} GROUP BY host, w
-),
-usually AS
+    SELECT host, b + arrayJoin(range({{.N}})) AS w, sum(some) AS host_failures
+    FROM (SELECT host, intDiv(t, {{.Hop}}) AS b, countIf(f) AS some FROM {{template "attempts" .OfHosts}} GROUP BY host, b) GROUP BY host, w
+),{{end}}
+{{if .ByHost}}usually AS
 (
     SELECT host, h + arrayJoin(range(1, 25)) AS hour, sum(n) / 144 AS usual
-    FROM (SELECT host, intDiv(t, 3600000000) AS h, countIf(f) AS n FROM attempts WHERE {{if .ByHost}}true{{else}}false{{end}} GROUP BY host, h)
+    FROM (SELECT host, intDiv(t, 3600000000) AS h, countIf(f) AS n FROM attempts GROUP BY host, h)
     GROUP BY host, hour
-),
+),{{end}}
 crossed AS
 (
     SELECT {{.Prefixed}}, s.w AS w FROM windows AS s
-    LEFT JOIN hosts ON hosts.host = s.host AND hosts.w = s.w
-    LEFT JOIN usually ON usually.host = s.host AND usually.hour = intDiv((s.w - {{.N}} + 1) * {{.Hop}}, 3600000000)
+    {{if .ByPassword}}LEFT JOIN hosts ON hosts.host = s.host AND hosts.w = s.w{{end}}
+    {{if .ByHost}}LEFT JOIN usually ON usually.host = s.host AND usually.hour = intDiv((s.w - {{.N}} + 1) * {{.Hop}}, 3600000000){{end}}
     WHERE {{.Met}}
 ),
 spans AS
@@ -252,8 +297,8 @@ SETTINGS do_not_merge_across_partitions_select_final = 1`))
 // from two networks turn by turn, from the first, the second and the first
 // again, within the detector's overlap and by several sensors. Clients that log in with
 // each request, which machines do, are left out.
-var sharing = template.Must(template.New("").Parse(`
-WITH attempts AS ` + attempts + `,
+var sharing = template.Must(template.New("").Parse(attempts + `
+WITH attempts AS {{template "attempts" .}},
 places AS
 (
     SELECT *, lagInFrame(network) OVER w AS came_from
