@@ -49,11 +49,11 @@ func shards(s *config.Settings, live bool) int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// useMemory tells the runtime how much it may take. A sixth of the budget is
+// useMemory tells the runtime how much it may take. A fifth of the budget is
 // left to what the runtime does not count, such as the program's own text.
 // Little survives on this path, so the collector may wait for long.
 func useMemory(b config.Size) {
-	debug.SetMemoryLimit(int64(b) / 6 * 5)
+	debug.SetMemoryLimit(int64(b) / 5 * 4)
 	debug.SetGCPercent(400)
 }
 
