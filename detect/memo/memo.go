@@ -3,9 +3,9 @@
 // takes to see that it is the same.
 //
 // Contract: a Table belongs to one goroutine, keeps none of the bytes, and is
-// of fixed size: what falls on the place of another takes it. Bytes are known
-// by a hash of 64 bits whose seed is another in each run, so that nobody can
-// make two that meet; that two of a billion do by chance happens once in two
+// of fixed size: what came first makes room. Bytes are known by a hash of 64
+// bits whose seed is another in each run, so that nobody can make two that
+// meet; that one of a billion is taken for another by chance happens once in a
 // million runs.
 package memo
 
@@ -24,11 +24,18 @@ func SumOf(b []byte) Sum {
 	return Sum(maphash.Bytes(seed, b) | 1)
 }
 
-// places of a Table, a power of two.
-const places = 1 << 12
+// A Table has sets of four places, so that those that fall together seldom drive
+// each other out.
+const (
+	sets   = 1 << 11 // a power of two
+	places = 4
+)
 
 // Table holds a V of bytes that were seen. Its zero value is not ready.
-type Table[V any] struct{ places []place[V] }
+type Table[V any] struct {
+	sets [][places]place[V]
+	none V // of what has no sum
+}
 
 type place[V any] struct {
 	sum  Sum // 0: nothing is here
@@ -36,16 +43,23 @@ type place[V any] struct {
 }
 
 // New makes a Table.
-func New[V any]() *Table[V] { return &Table[V]{make([]place[V], places)} }
+func New[V any]() *Table[V] { return &Table[V]{sets: make([][places]place[V], sets)} }
 
 // Of gives what was made of the bytes of that sum before. Where that is not
 // known, known is false and made is the zero value, to be filled in. It is valid
 // until the next call.
 func (t *Table[V]) Of(s Sum) (made *V, known bool) {
-	p := &t.places[s>>1%places]
-	if p.sum != s || s == 0 {
-		*p = place[V]{sum: s}
-		return &p.made, false
+	if s == 0 {
+		t.none = *new(V)
+		return &t.none, false
 	}
-	return &p.made, true
+	set := &t.sets[s>>1%sets]
+	for i := range set {
+		if set[i].sum == s {
+			return &set[i].made, true
+		}
+	}
+	copy(set[1:], set[:]) // the one that came first makes room
+	set[0] = place[V]{sum: s}
+	return &set[0].made, false
 }
