@@ -67,10 +67,7 @@ func writeTake(path string, t *scenario.Take) error {
 	if err != nil {
 		return err
 	}
-	if len(t.Keys) > 0 {
-		err = os.WriteFile(path+".keys", t.Keys, 0o600)
-	}
-	return errors.Join(err, os.WriteFile(path+".truth.json", append(truth, '\n'), 0o644), writePackets(path+".pcap", t.Packets))
+	return errors.Join(os.WriteFile(path+".keys", t.Keys, 0o600), os.WriteFile(path+".truth.json", append(truth, '\n'), 0o644), writePackets(path+".pcap", t.Packets))
 }
 
 // writePackets writes a capture.

@@ -91,9 +91,19 @@ func scoreAll(w io.Writer, prefix, program string, each bool) error {
 	}
 	defer os.RemoveAll(dir)
 	t := newScorecard()
+	together := scenario.Truth{Scenario: "honest traffic together", Honest: true}
+	var captures []string
 	err = takes(prefix, func(name string, take *scenario.Take) error {
+		if take.Truth.Honest {
+			path := filepath.Join(dir, name)
+			if err := writeTake(path, take); err != nil {
+				return err
+			}
+			captures = append(captures, "--tls-keylog", path+".keys", path+".pcap")
+			together.Wants = append(together.Wants, take.Truth.Wants...)
+		}
 		for _, way := range ways {
-			findings, err := replay(program, dir, take, way.damage(take.Packets))
+			findings, err := replayPackets(program, dir, take, way.damage(take.Packets))
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", name, way.name, err)
 			}
@@ -106,19 +116,35 @@ func scoreAll(w io.Writer, prefix, program string, each bool) error {
 		}
 		return nil
 	})
+	if err == nil && len(captures) > 0 {
+		var findings []said
+		if findings, err = replay(program, dir, captures...); err == nil {
+			t.runs++
+			t.compare(together.Scenario, true, &together, findings)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	return t.print(w, each)
 }
 
-// replay shows packets to authtap.
-func replay(program, dir string, take *scenario.Take, packets []reassemblytest.Packet) ([]said, error) {
-	file, key, keys := filepath.Join(dir, "in.pcap"), filepath.Join(dir, "key"), filepath.Join(dir, "keys")
-	if err := errors.Join(writePackets(file, packets), os.WriteFile(key, make([]byte, 32), 0o600), os.WriteFile(keys, take.Keys, 0o600)); err != nil {
+// replayPackets shows packets to authtap.
+func replayPackets(program, dir string, take *scenario.Take, packets []reassemblytest.Packet) ([]said, error) {
+	file, keys := filepath.Join(dir, "in.pcap"), filepath.Join(dir, "in.keys")
+	if err := errors.Join(writePackets(file, packets), os.WriteFile(keys, take.Keys, 0o600)); err != nil {
 		return nil, err
 	}
-	run, err := call(program, "replay", "--store", "none", "--format", "json", "--key-file", key, "--tls-keylog", keys, file)
+	return replay(program, dir, "--tls-keylog", keys, file)
+}
+
+// replay shows captures to authtap.
+func replay(program, dir string, captures ...string) ([]said, error) {
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, make([]byte, 32), 0o600); err != nil {
+		return nil, err
+	}
+	run, err := call(program, append([]string{"replay", "--store", "none", "--format", "json", "--key-file", key}, captures...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type API struct {
 	// Mint makes access tokens, where it is not nil.
 	Mint func(claims map[string]any) string
 
+	name     string
 	now      func() time.Time
 	mux      *http.ServeMux
 	serial   int
@@ -62,10 +63,11 @@ type Account struct {
 	Role string
 }
 
-// New gives a shop at which nobody has an account.
-func New(hardened bool, now func() time.Time) *API {
+// New gives a shop at which nobody has an account. Its name makes what it gives
+// away, such as sessions, unlike that of others.
+func New(name string, hardened bool, now func() time.Time) *API {
 	a := &API{
-		Hardened: hardened, now: now, mux: http.NewServeMux(),
+		name: name, Hardened: hardened, now: now, mux: http.NewServeMux(),
 		accounts: map[string]*Account{}, refresh: map[string]string{}, spent: map[string]string{},
 		sessions: map[string]*session{}, pending: map[string]*pending{}, codes: map[string]*grant{},
 		failures: map[string][]time.Time{}, verified: map[string]Claims{}, revoked: map[string]bool{},
@@ -158,7 +160,7 @@ func text(v any) string {
 // next gives an identifier that nobody can guess, to the eye.
 func (a *API) next() string {
 	a.serial++
-	return opaque(a.serial)
+	return a.opaque()
 }
 
 func (a *API) admit(as string) { a.Last = Decision{Admitted: true, As: as} }

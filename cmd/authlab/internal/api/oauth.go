@@ -64,7 +64,7 @@ func (a *API) oauth() {
 			a.admit(g.account)
 			t := a.tokens(g.account)
 			claims := a.Claims(g.account)
-			claims["aud"], claims["nonce"], claims["at_hash"] = g.client, "n-"+opaque(1)[:8], opaque(2)[:22]
+			claims["aud"], claims["nonce"], claims["at_hash"] = g.client, "n-"+a.opaque()[:8], a.opaque()[:22]
 			delete(claims, "role")
 			t["id_token"] = a.sign(claims)
 			issue(w, t)

@@ -53,7 +53,7 @@ func (a *API) others() {
 			a.nonces[r.RemoteAddr] = &ntlmState{true}
 		case scheme == "NTLM" && strings.HasPrefix(string(raw), "NTLMSSP\x00\x01"):
 			a.nonces[r.RemoteAddr] = &ntlmState{}
-			challenge := "NTLMSSP\x00\x02\x00\x00\x00" + strings.Repeat("\x00", 8) + "\x05\x82\x89\xa2" + opaque(3)[:8] + strings.Repeat("\x00", 24)
+			challenge := "NTLMSSP\x00\x02\x00\x00\x00" + strings.Repeat("\x00", 8) + "\x05\x82\x89\xa2" + a.opaque()[:8] + strings.Repeat("\x00", 24)
 			w.Header().Set("WWW-Authenticate", "NTLM "+base64.StdEncoding.EncodeToString([]byte(challenge)))
 			refuse(w, http.StatusUnauthorized, "unauthorized")
 			return

@@ -33,9 +33,9 @@ type Claims struct {
 	Expires int64  `json:"exp"`
 }
 
-// opaque gives 32 letters and digits of a number.
-func opaque(n int) string {
-	sum := sha256.Sum256([]byte(fmt.Sprint("opaque ", n)))
+// opaque gives 32 letters and digits, others each time the serial grows.
+func (a *API) opaque() string {
+	sum := sha256.Sum256([]byte(fmt.Sprint(a.name, " ", a.serial)))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -48,7 +48,7 @@ func (a *API) Claims(name string) map[string]any {
 	}
 	return map[string]any{
 		"iss": Issuer, "aud": Audience, "sub": name, "role": role,
-		"iat": a.now().Unix(), "exp": a.now().Add(lifetime).Unix(), "jti": opaque(a.serial),
+		"iat": a.now().Unix(), "exp": a.now().Add(lifetime).Unix(), "jti": a.opaque(),
 	}
 }
 

@@ -121,7 +121,7 @@ func Play(x Scenario, vulnerable bool) (*Take, error) {
 	h := fnv.New64a()
 	h.Write([]byte(x.Name))
 	s := &Stage{Network: lab.New(h.Sum64()), Vulnerable: vulnerable, kind: x.Over}
-	s.API = api.New(!vulnerable, s.Now)
+	s.API = api.New(x.Name, !vulnerable, s.Now)
 	s.Serve(serverAddress+ports[x.Over], x.Over, s.API)
 	x.Run(s)
 	if err := cmp.Or(s.err, s.Close()); err != nil {
