@@ -17,7 +17,7 @@ var examples = map[string]string{
 	"key-file": "/etc/authtap/key", "jwt-secrets": "/etc/authtap/jwt-secrets", "sensor": "edge-1", "trusted-proxy": "[10.0.0.5, 10.1.0.0/24]",
 	"only": "[brute_force, jwt_alg_none]", "disable": "[jwt_missing_claims]", "spool": "/var/lib/authtap/spool", "cluster": "main",
 	"format": "json", "behind-tls": "[api.internal]", "session-cookie": "[shop_sid]", "service-credential": "[header:x-api-key]",
-	"openapi": "[/etc/authtap/openapi.yaml]", "rules": "[/etc/authtap/rules.yaml]",
+	"openapi": "[/etc/authtap/openapi.yaml]", "client-header": "[True-Client-IP]", "rules": "[/etc/authtap/rules.yaml]",
 }
 
 // sections are what only the file sets, with an example of each.
