@@ -15,7 +15,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "session_fixation",
 	Title: "A session was planted before its login",
-	Doc: `Somebody logged in with a session identifier that another client had used before, within half an hour, without being logged in; or with one that came in a URL though the server gives its own in cookies and was never seen to give this one. Accepted when the identifier opens something afterwards, rejected when the first client comes back with it and is refused.
+	Doc: `Somebody logged in with a session identifier that another client had used, or was given, within half an hour before, without being logged in; or with one that came in a URL though the server gives its own in cookies and was never seen to give this one. Accepted when the identifier opens something afterwards, rejected when the first client comes back with it and is refused.
 
 Who knows the identifier before the login is in the session after it, without a password. A link with an identifier in it, or a cookie set from a subdomain, is all that takes.
 
@@ -88,6 +88,12 @@ func fixated(p *detect.Pass, x *exchange.Exchange) {
 			if _, new := state.issued.At(sessionOf{p.Host(), c.ID}, now); new {
 				n, _ := state.givers.At(cookieOf{p.Host(), c.Place.Name}, now)
 				*n++
+				if !forwarded(x) && p.Login() == nil {
+					// Who is given it may plant it without using it first.
+					if s, first := state.sessions.At(sessionOf{p.Host(), c.ID}, now); first {
+						s.client, s.agent, s.used = p.Client(), agentOf(x), now
+					}
+				}
 			}
 		}
 	}
@@ -168,7 +174,7 @@ func (f *fixation) login(p *detect.Pass, x *exchange.Exchange, c *credential.Cre
 		return
 	}
 	s.login, s.owner, s.renewed = p.Now(), p.Client(), renews(p.Issued(), c)
-	s.key = detect.Key(hostOf(p), p.Endpoint(), c.ID.String())
+	s.key = detect.Key(hostOf(p), p.Endpoint(), p.Login().PrincipalID.String())
 	f.until = max(f.until, p.Now().Add(within))
 }
 
