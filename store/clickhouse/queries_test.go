@@ -1,10 +1,12 @@
 package clickhouse
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ var (
 	queriesSize = flag.Float64("queries", 0.0001, "the size of TestQueries: 1 is 10 million findings and 100 million login attempts, 0 takes what is there")
 	queriesDays = flag.Int("queries.days", 2, "over how many days of TestQueries they are spread")
 	queriesRuns = flag.Int("queries.runs", 1, "how often each of them is run: the median is told")
+	queriesPID  = flag.Int("queries.pid", 0, "the process of a server on this machine: its CPU seconds are told, too")
 	queriesDSN  = flag.String("queries.on", "", "a database for TestQueries, which is kept, and filled where it is empty")
 )
 
@@ -84,7 +87,7 @@ func TestQueries(t *testing.T) {
 	ctx := t.Context()
 	timed := func(name string, run func() (int, error), query string, args ...any) {
 		var times []time.Duration
-		rows := 0
+		rows, cpu := 0, cpuOf(*queriesPID)
 		for range *queriesRuns {
 			begun := time.Now()
 			var err error
@@ -101,7 +104,8 @@ func TestQueries(t *testing.T) {
 				t.Logf("%s: no estimate: %v", name, err)
 			}
 		}
-		t.Logf("%8.3f s  %9d rows read  %6d rows given  %s", times[len(times)/2].Seconds(), read, rows, name)
+		cpu = (cpuOf(*queriesPID) - cpu) / float64(*queriesRuns)
+		t.Logf("%8.3f s  %6.2f s of CPU  %9d rows read  %6d rows given  %s", times[len(times)/2].Seconds(), cpu, read, rows, name)
 		if rows == 0 && *queriesSize >= 1 {
 			t.Errorf("%s gives nothing", name)
 		}
@@ -168,6 +172,20 @@ func TestQueries(t *testing.T) {
 			timed(query, func() (int, error) { return count(ctx, s, query) }, query)
 		}
 	}
+}
+
+// cpuOf gives the CPU seconds of a process: on a machine with other work they
+// tell more than the clock does.
+func cpuOf(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var user, system float64
+	fmt.Sscan(fields[11], &user)
+	fmt.Sscan(fields[12], &system)
+	return (user + system) / 100 // USER_HZ
 }
 
 func count(ctx context.Context, s *Store, query string) (int, error) {
