@@ -179,7 +179,7 @@ func (s *Source) Query(q *Question, conditions []string, args []any) (string, []
 	if s.Where != "" {
 		conditions = append([]string{s.Where}, conditions...)
 	}
-	query := func(list []string) string {
+	query := func(list, order []string, ties string) string {
 		text := "SELECT " + strings.Join(list, ", ") + " FROM " + s.From
 		if len(conditions) > 0 {
 			text += " WHERE " + strings.Join(conditions, " AND ")
@@ -191,12 +191,14 @@ func (s *Source) Query(q *Question, conditions []string, args []any) (string, []
 			text += [2]string{" ORDER BY ", ", "}[min(i, 1)] + what
 		}
 		if q.Limit > 0 {
-			text += fmt.Sprintf(" LIMIT %d", q.Limit)
+			text += fmt.Sprintf(" LIMIT %d%s", q.Limit, ties)
 		}
 		return text
 	}
 	if many && q.Limit > 0 && shape.Order != "" {
-		first := query(append(slices.Clone(groups), s.Measures[shape.Order]+" AS m_"+shape.Order))
+		// Those that are equal at the limit come along: to sort all of them by
+		// what they are called takes longer.
+		first := query(append(slices.Clone(groups), s.Measures[shape.Order]+" AS m_"+shape.Order), order[:1], " WITH TIES")
 		var of, given []string
 		for i, name := range by {
 			of = append(of, fmt.Sprintf(keys[i], s.Columns[name]))
@@ -211,7 +213,7 @@ func (s *Source) Query(q *Question, conditions []string, args []any) (string, []
 			list = append(list, s.Measures[name]+" AS m_"+name)
 		}
 	}
-	return query(list) + s.Behind, args
+	return query(list, order, "") + s.Behind, args
 }
 
 // Plain gives a column's name in an answer.
