@@ -9,6 +9,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,6 +93,8 @@ func (a *API) Reset() { clear(a.failures) }
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Last = Decision{}
+	// What is left unread is answered by the server at a time of its own.
+	r.Body = io.NopCloser(bytes.NewReader(read(r)))
 	w.Header().Set("Date", a.now().UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if target := detour(r); !a.Hardened && strings.HasPrefix(target, "/admin/") {

@@ -161,7 +161,15 @@ func (n *Network) Client(address, server string) *Client {
 		panic("no server at " + server)
 	}
 	c.kind = s.kind
-	c.transport = &http.Transport{
+	c.transport = c.dialer(s)
+	n.clients = append(n.clients, c)
+	return c
+}
+
+// dialer gives a transport without connections.
+func (c *Client) dialer(s *server) *http.Transport {
+	n := c.n
+	return &http.Transport{
 		Protocols: protocols(c.kind), DisableCompression: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
@@ -177,14 +185,13 @@ func (n *Network) Client(address, server string) *Client {
 					client: netip.AddrPortFrom(netip.MustParseAddr(c.Hop[0]), c.port),
 				}
 			}
+			w.near = near
 			c.wires = append(c.wires, w)
 			addr := net.TCPAddrFromAddrPort(w.client)
 			s.conns <- &tapped{Conn: far, w: w, fromServer: true, remote: addr}
 			return &tapped{Conn: near, w: w, remote: net.TCPAddrFromAddrPort(w.server)}, nil
 		},
 	}
-	n.clients = append(n.clients, c)
-	return c
 }
 
 // Answer is what a client got.
@@ -252,10 +259,12 @@ func (c *Client) Leave() error { return c.leave(c.n.clock) }
 func (c *Client) leave(at capture.Time) error {
 	var errs []error
 	for _, w := range c.wires {
-		errs = append(errs, w.end(false, at))
+		errs = append(errs, w.end(false, at), w.near.Close())
 	}
 	c.wires = nil
+	// One that net/http does not take for idle yet must not be used again.
 	c.transport.CloseIdleConnections()
+	c.transport = c.dialer(c.n.servers[c.server])
 	return errors.Join(errs...)
 }
 
@@ -284,6 +293,7 @@ type wire struct {
 	tls            *tunnel
 	sort           frameSorter
 	inner          *wire // where it is handed on
+	near           net.Conn
 
 	mu      sync.Mutex
 	changed *sync.Cond
