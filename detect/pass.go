@@ -166,6 +166,9 @@ type Report struct {
 	// ByLogin takes the verdict from the login oracle instead of the
 	// endpoint's: for detectors of logins and single-use values.
 	ByLogin bool
+	// Claim says that the attempt presents no credential, so that its success
+	// shows something only where others are refused.
+	Claim bool
 	// Verdict is set by window detectors only, from what their window holds.
 	Verdict Verdict
 	// Only holds the finding back until the verdict is one of these (empty:

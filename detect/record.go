@@ -229,7 +229,7 @@ func settled(e Evidence) Evidence {
 // keep remembers what the verdict rests on and reports whether the finding is
 // to be looked at again when its endpoint learns.
 func (rec *record) keep(p *Pass, r *Report) bool {
-	t := attempt{endpoint: p.endpoint, facts: endpoint.Attempt{Answer: p.ins.Answer}}
+	t := attempt{endpoint: p.endpoint, facts: endpoint.Attempt{Answer: p.ins.Answer, Claim: r.Claim}}
 	if r.ByLogin {
 		t.login = p.ins.Found.Login
 	}

@@ -160,6 +160,9 @@ type Attempt struct {
 	Others     uint64
 	OtherKinds int
 	Parts      [4]uint64
+	// Claim: it presents no credential, but says something of itself. Where
+	// nobody is known to be refused, its success shows nothing.
+	Claim bool
 }
 
 // Judge says whether an attempt was accepted, by what is known now
@@ -183,6 +186,9 @@ func (e *Endpoint) Judge(t *Attempt, now capture.Time) Verdict {
 		return Unknown
 	}
 	sure := e.Discriminates(now)
+	if t.Claim && !sure {
+		return Unknown
+	}
 	if t.OtherKinds > 0 { // (a)
 		seen, suffices := e.others(t, now)
 		if suffices {

@@ -44,7 +44,7 @@ Take these headers off at the edge before adding them, and let servers believe t
 			return
 		}
 		r := detect.Report{
-			Key:      p.AttemptKey() + "|" + name,
+			Key: p.AttemptKey() + "|" + name, Claim: true,
 			Evidence: detect.Evidence{{Name: "target", Value: p.Target()}, {Name: "header", Value: p.Redact(name)}, {Name: "value", Value: p.Redact(value)}},
 		}
 		p.Report(r)
