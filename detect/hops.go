@@ -103,11 +103,11 @@ func (h *hops) hold(ins *Inspection) bool {
 	if ins.forwarded == "" || !x.Request.Present {
 		return false
 	}
+	if h.givenUp(x) {
+		return false
+	}
 	peer, _ := h.peers.At(x.Client.Addr(), x.End)
 	if peer.since != 0 {
-		if x.End.Sub(peer.since) < hopRest {
-			return false
-		}
 		*peer = hopPeer{}
 	}
 	client, ok := forwardedFor(ins.forwarded)
@@ -122,6 +122,13 @@ func (h *hops) hold(ins *Inspection) bool {
 	h.held = append(h.held, heldHop{ins, k, x.End.Add(hopSpan)})
 	h.waiting[k]++
 	return true
+}
+
+// givenUp reports whether no other hop is looked for of what the client of an
+// exchange forwards: many were, lately, and none came.
+func (h *hops) givenUp(x *exchange.Exchange) bool {
+	peer := h.peers.Get(x.Client.Addr(), x.End)
+	return peer != nil && peer.since != 0 && x.End.Sub(peer.since) < hopRest
 }
 
 // match gives the held exchange that x is the outer hop of, nil where there is
@@ -178,6 +185,9 @@ func (h *hops) late(ins *Inspection, trusted func(netip.Addr) bool) bool {
 func (h *hops) alone(ins *Inspection) {
 	x := ins.Exchange
 	if !x.Request.Present {
+		return
+	}
+	if h.givenUp(x) {
 		return
 	}
 	if client, ok := forwardedFor(ins.forwarded); ok {
