@@ -1,16 +1,20 @@
+//go:debug cryptocustomrand=1
+
 // Command authlab makes captures, and holds authtap to what others see in
 // captures and to what it must bear.
 //
 //	authlab pcap DIALOGUE OUT         makes a capture of a dialogue (the language
 //	                                  is that of packages reassemblytest and
 //	                                  detecttest)
-//	authlab lab FOLDER        plays the scenarios of the laboratory (package
-//	                          scenario) and writes their captures, their TLS
-//	                          secrets and what really happened in them
+//	authlab lab FOLDER                plays the scenarios of the laboratory
+//	                                  (package scenario) and writes their
+//	                                  captures, their TLS secrets and what
+//	                                  really happened in them
 //	authlab score [-v] [-only PREFIX] [AUTHTAP]
-//	                          plays them, shows their captures to authtap, whole
-//	                          and damaged, and tells what it found, missed and
-//	                          said wrongly; -v prints what damage changed, too
+//	                                  plays them, shows their captures to
+//	                                  authtap, whole and damaged, and tells what
+//	                                  it found, missed and said wrongly; -v
+//	                                  prints what damage changed, too
 //	authlab truth [-v] FOLDER [AUTHTAP]
 //	                                  compares what authtap rebuilds with
 //	                                  tshark's view of a folder of captures; -v
@@ -26,8 +30,6 @@
 //	                                  lost and what it cost
 //
 // It is a tool for the development of authtap and not installed with it.
-
-//go:debug cryptocustomrand=1
 package main
 
 import (

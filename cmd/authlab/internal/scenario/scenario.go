@@ -15,6 +15,10 @@
 //
 // Whether the attempt was accepted is not the scenario's to say: it is what the
 // server did (Exchange.Admitted).
+//
+// Contract: a scenario runs alone, on a server, a network and a clock of its own,
+// and does the same each time; what it says must be found is checked against what
+// the server admitted.
 package scenario
 
 import (
