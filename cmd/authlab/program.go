@@ -19,7 +19,7 @@ const (
 // ran is what came of running authtap.
 type ran struct {
 	stdout []byte
-	memory int64 // bytes, at most
+	memory int64 // bytes, at most; 0: no more than authlab itself has had
 }
 
 // call runs authtap. That the input is damaged (exit code 1) is no failure, as
@@ -36,7 +36,11 @@ func call(program string, args ...string) (ran, error) {
 	if cmd.ProcessState == nil {
 		return r, err // it cannot be run
 	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+	// A process begins as its parent, whose memory counts as its own (execve(2)
+	// keeps the mark): what is no more than that says nothing of it.
+	var own syscall.Rusage
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if ok && syscall.Getrusage(syscall.RUSAGE_SELF, &own) == nil && usage.Maxrss > own.Maxrss {
 		r.memory = usage.Maxrss << 10 // Linux gives KiB
 	}
 	var exit *exec.ExitError
