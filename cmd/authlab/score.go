@@ -233,7 +233,7 @@ func reallyAccepted(truth *scenario.Truth, f *said) bool {
 // ofSuccess are detectors that find what only a server without the check does.
 var ofSuccess = []string{
 	"auth_barrier_flip", "auth_optional", "breached_password", "compromised_after_attack", "default_credentials", "invalid_credential_accepted",
-	"jwt_expired_accepted", "jwt_weak_secret", "oauth_code_replay", "oauth_refresh_replay", "otp_replay", "session_after_logout",
+	"jwt_binding_not_enforced", "jwt_expired_accepted", "jwt_foreign_issuer_accepted", "jwt_type_confusion", "jwt_weak_secret", "oauth_code_replay", "oauth_refresh_replay", "otp_replay", "session_after_logout",
 }
 
 // sameButVerdicts holds the findings of the two editions to each other: but for

@@ -139,6 +139,9 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 		if found.Login == nil {
 			found.Asked = f.askedOf(x)
 		}
+		if a := found.Account; a != nil && !a.New && found.Asked != nil && found.Asked.Question == AsksReset {
+			found.Asked = nil // it comes with the new password, and so with an answer to that question
+		}
 		if f.login.payload != NoPayload && x.Request.Method == "POST" {
 			found.Payload = f.login.payload
 		}

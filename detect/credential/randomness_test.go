@@ -85,6 +85,7 @@ func TestAsked(t *testing.T) {
 		{"GET", "/api/users?username=alice", "", 0, ""},
 		{"POST", "/reset", `{"token":"abcdef"}`, 0, ""},
 		{"POST", "/reset", `{"email":["a","b"]}`, 0, ""},
+		{"POST", "/reset", `token=abcdef&email=alice%40x.test&new_password=abc`, 0, ""},
 		{"POST", "/orders", `{"email":"alice@x.test"}`, 0, ""},
 		{"DELETE", "/reset?email=a", "", 0, ""},
 	} {

@@ -26,7 +26,7 @@ Whether the mail was made from that host cannot be seen: an answer with success 
 Make links from a configured host, refuse requests for hosts that are not yours, and drop X-Forwarded-Host at the edge. Let tokens of 128 random bits be good once, for an hour.`,
 	Severity: detect.High, Attempt: true, Confidence: detect.Firm,
 	CWE: []int{640}, OWASP: []string{"API2:2023"}, ASVS: []string{"6.4.3"},
-	Needs: detect.LoginAttempt | detect.Asks | detect.HasCode,
+	Needs: detect.LoginAttempt | detect.Asks | detect.Presented,
 	Options: []detect.Option{
 		{Name: "hosts", Default: []string{}, Doc: "further hosts of the servers"},
 		{Name: "bits", Default: 19, Doc: "that thirty tokens should at least have room for"},
@@ -158,7 +158,7 @@ func (s *resetState) token(p *detect.Pass, x *exchange.Exchange) {
 	a := p.Account()
 	for i, list := 0, p.Presented(); i < len(list); i++ {
 		c := &list[i]
-		if c.Kind != credential.Code || p.Login() != nil {
+		if !setsPassword(p, c) || p.Login() != nil {
 			continue
 		}
 		t, first := s.tokens.At(sessionOf{p.Host(), c.ID}, p.Now())
@@ -188,6 +188,19 @@ func (s *resetState) token(p *detect.Pass, x *exchange.Exchange) {
 				detect.Fact{Name: "samples", Value: credential.Number(int64(r.Samples()))}, detect.Fact{Name: "bits", Value: credential.Number(int64(r.Bits()))})
 		}
 	}
+}
+
+// setsPassword reports a code, or at a place for new passwords what is only
+// named token.
+func setsPassword(p *detect.Pass, c *credential.Credential) bool {
+	if c.Kind != credential.Bearer {
+		return c.Kind == credential.Code
+	}
+	switch c.Place.Part {
+	case credential.InQuery, credential.InForm, credential.InJSON, credential.InMultipart:
+		return resets(p.Template())
+	}
+	return false
 }
 
 // resets reports a place where a new password is set without the old one.

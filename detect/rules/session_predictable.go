@@ -5,6 +5,7 @@ import (
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/credential"
+	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/window"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
@@ -12,7 +13,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "session_predictable",
 	Title: "Session identifiers can be guessed",
-	Doc: `Of at least thirty different session identifiers that the server gave under one name, nearly each follows from the one before (they count), or what differs between them has room for fewer than 64 bits: they are short, or made of a time, a counter and a machine's number, such as UUIDs of version 1 and ObjectIds. The bound is taken from above: each position counts with all of the alphabet that its characters seem to be of.
+	Doc: `Of at least thirty different session identifiers that the server gave under one name, in cookies or in answers to logins, nearly each follows from the one before (they count), or what differs between them has room for fewer than 64 bits: they are short, or made of a time, a counter and a machine's number, such as UUIDs of version 1 and ObjectIds. The bound is taken from above: each position counts with all of the alphabet that its characters seem to be of.
 
 Who can guess the next identifier, or the one before his own, is in somebody else's session without a password.
 
@@ -33,8 +34,8 @@ Make identifiers of 128 bits or more from a cryptographic random number generato
 		}
 		for i, list := 0, p.Issued(); i < len(list); i++ {
 			c := &list[i]
-			if c.Kind != credential.Session || c.Place.Part != credential.InCookie || p.Presents(c.ID) {
-				continue
+			if c.Kind != credential.Session || c.Place.Part != credential.InCookie && p.LoginOutcome() != endpoint.LoginSuccess || p.Presents(c.ID) {
+				continue // other answers name sessions that are no logins
 			}
 			cookies := p.State().(*window.Cache[cookieOf, credential.Randomness])
 			r := cookies.Get(cookieOf{hostOf(p), c.Place.Name}, p.Now())
