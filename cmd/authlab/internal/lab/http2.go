@@ -65,8 +65,8 @@ func (s *frameSorter) order(client, server []byte) ([]flight, error) {
 	return []flight{
 		{false, append([]byte(http2.ClientPreface), first[greeting]...)},
 		{true, slices.Concat(second[greeting], second[acknowledgement])},
-		{false, slices.Concat(first[acknowledgement], first[window], first[message])},
-		{true, slices.Concat(second[window], second[message])},
+		{false, slices.Concat(first[acknowledgement], first[message])},
+		{true, second[message]},
 	}, nil
 }
 
@@ -74,14 +74,16 @@ func (s *frameSorter) order(client, server []byte) ([]flight, error) {
 const (
 	greeting = iota
 	acknowledgement
-	window
 	message
 	purposes
 )
 
-// sorted gives the frames of a side by what they are for.
+// sorted gives the frames of a side by what they are for. WINDOW_UPDATE is kept in
+// the greeting only: those that give room back for content come when the reader
+// gets to it, behind this message or the next, and nothing here needs the room.
 func (s *frameSorter) sorted(b []byte, client bool) (by [purposes][]byte, err error) {
 	var out [purposes]bytes.Buffer
+	updated := false
 	err = frames(b, func(f http2.Frame) error {
 		p := message
 		switch f := f.(type) {
@@ -91,9 +93,10 @@ func (s *frameSorter) sorted(b []byte, client bool) (by [purposes][]byte, err er
 				p = acknowledgement
 			}
 		case *http2.WindowUpdateFrame:
-			if p = window; !s.greeted && f.StreamID == 0 {
-				p = greeting
+			if s.greeted || f.StreamID != 0 || updated {
+				return nil
 			}
+			p, updated = greeting, true
 		case *http2.HeadersFrame:
 			if client {
 				return s.headers(&out[message], f)
