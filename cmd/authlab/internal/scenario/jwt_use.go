@@ -164,7 +164,7 @@ var (
 			}
 		}
 	}})
-	_ = register(Scenario{Name: "honest_tokens", Title: "tokens of several kinds, each where it belongs", Honest: true, Run: func(s *Stage) {
+	_ = register(Scenario{Name: "honest_tokens", Title: "tokens of several kinds, each where it belongs", Honest: true, Host: "projects.shop.example", Run: func(s *Stage) {
 		a := s.projects(func(r *http.Request, claims object) bool { return true })
 		s.API.Handle("POST /auth/refresh", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")

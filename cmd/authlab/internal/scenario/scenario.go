@@ -49,6 +49,9 @@ type Scenario struct {
 	Long bool
 	// Over is how the server is spoken to.
 	Over lab.Kind
+	// Host is the API's name where it is another one than the shop's: shown
+	// together, scenarios at one name are one API.
+	Host string
 	Run  func(s *Stage)
 }
 
@@ -116,6 +119,7 @@ type Stage struct {
 	Vulnerable bool
 
 	kind  lab.Kind
+	host  string
 	wants []Want
 	err   error
 }
@@ -124,7 +128,7 @@ type Stage struct {
 func Play(x Scenario, vulnerable bool) (*Take, error) {
 	h := fnv.New64a()
 	h.Write([]byte(x.Name))
-	s := &Stage{Network: lab.New(h.Sum64()), Vulnerable: vulnerable, kind: x.Over}
+	s := &Stage{Network: lab.New(h.Sum64()), Vulnerable: vulnerable, kind: x.Over, host: cmp.Or(x.Host, Host)}
 	s.API = api.New(x.Name, !vulnerable, s.Now)
 	s.Serve(serverAddress+ports[x.Over], x.Over, s.API)
 	x.Run(s)
@@ -228,6 +232,7 @@ func (c *Client) Send(method, target, kind string, body []byte, options ...optio
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
+	r.Host = c.s.host
 	for _, o := range options {
 		o(r)
 	}
