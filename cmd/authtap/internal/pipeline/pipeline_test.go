@@ -263,7 +263,7 @@ func TestFailingMark(t *testing.T) {
 	if !errors.Is(err, full) || marks != 3 {
 		t.Errorf("%v after %d marks", err, marks)
 	}
-	if len(lines) > 3*1024 || stats.Source.Packets == uint64(len(packets)) {
+	if len(lines) > 3*4096 || stats.Source.Packets == uint64(len(packets)) {
 		t.Errorf("%d lines, %d packets read", len(lines), stats.Source.Packets)
 	}
 }
