@@ -204,8 +204,11 @@ func socks4(_ *conn, b []byte) (int, message) {
 	case len(b) < 8:
 		return 0, nil
 	}
-	n := 8
-	for names := 1 + btoi(b[4] == 0 && b[5] == 0 && b[6] == 0 && b[7] != 0); names > 0; names-- {
+	n, names := 8, 1
+	if b[4] == 0 && b[5] == 0 && b[6] == 0 && b[7] != 0 {
+		names = 2
+	}
+	for range names {
 		i := bytes.IndexByte(b[n:], 0)
 		switch {
 		case i > 255 || i < 0 && len(b)-n > 255:
@@ -216,13 +219,6 @@ func socks4(_ *conn, b []byte) (int, message) {
 		n += i + 1
 	}
 	return n, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // reply4 is the answer to it.
