@@ -2,6 +2,7 @@ package window
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -93,8 +94,22 @@ func TestFewEventsAreCountedExactly(t *testing.T) {
 	})
 }
 
+// sampled is how many different values are in the sample at a level: of the
+// events since d before the last, or of all that there ever were for 0.
+func (m *model) sampled(d time.Duration, level uint8) int {
+	seen := map[uint64]bool{}
+	for _, e := range m.events {
+		h := spread(e.Fields[0])
+		if e.Class == Failure && e.Fields[0] != 0 && h>>(64-level) == 0 && (d == 0 || e.Time > m.last.Add(-d)) {
+			seen[h] = true
+		}
+	}
+	return len(seen)
+}
+
 // With many, counts may reach back a sixtieth of the span too far, and distinct
-// values are an estimate.
+// values are counted in a sample that is no smaller than it must be. How close
+// that comes is chance: TestDistinctEstimate.
 func TestManyEventsAreCountedClosely(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const span = 10 * time.Minute
@@ -112,8 +127,15 @@ func TestManyEventsAreCountedClosely(t *testing.T) {
 		}
 		s := set.Add("k", Event{Time: clock, Class: Unclear})
 		m.add(Event{Time: clock, Class: Unclear})
+		level := s.content.values[0].level
+		if level > 0 && m.sampled(0, level-1) <= maxValues {
+			t.Fatalf("level %d, though %d values are in the sample below", level, m.sampled(0, level-1))
+		}
+		if n := len(s.content.values[0].list); n > maxValues {
+			t.Fatalf("%d values are kept", n)
+		}
 		for _, d := range []time.Duration{span, span / 2, time.Minute} {
-			low, distinct := m.within(d)
+			low, _ := m.within(d)
 			got := s.Within(d)
 			m.last += capture.Time(span / slots)
 			high, _ := m.within(d + 2*span/slots)
@@ -123,8 +145,9 @@ func TestManyEventsAreCountedClosely(t *testing.T) {
 					t.Fatalf("within %v: %v, want %v to %v", d, got, low, high)
 				}
 			}
-			if n := s.DistinctWithin(d)[0]; n < distinct[0]*7/10 || n > distinct[0]*13/10 {
-				t.Fatalf("%d distinct, want about %d", n, distinct[0])
+			want := min(m.sampled(d, level)<<level, int(got[Failure]))
+			if n := s.DistinctWithin(d)[0]; n != want {
+				t.Fatalf("%d distinct within %v, want %d", n, d, want)
 			}
 		}
 		if n := s.content.size(); n > 32<<10 {
@@ -133,22 +156,37 @@ func TestManyEventsAreCountedClosely(t *testing.T) {
 	})
 }
 
-// The estimate is not off on average: sixty keys with the same number.
+// The estimate is not off on average, and a single one not by more than six
+// standard deviations of a sample in which each value is with probability p:
+// sixty keys with the same number, of which the last fifth came late.
 func TestDistinctEstimate(t *testing.T) {
+	const keys = 60
 	for _, n := range []int{257, 700, 3000} {
-		set, sum := New(Options{Span: time.Hour}), 0
-		for key := range 60 {
+		set := New(Options{Span: time.Hour})
+		sum, variance := [2]float64{}, [2]float64{}
+		for key := range keys {
 			var s *Summary
 			for i := range 2 * n { // each value twice
-				s = set.Add(fmt.Sprint(key), Event{Time: start, Fields: [Fields]uint64{0, uint64(key*n + i%n + 1)}})
+				e := Event{Time: start, Fields: [Fields]uint64{0, uint64(key*n + i%n + 1)}}
+				if i%n >= n*4/5 {
+					e.Time = at(30 * time.Minute)
+				}
+				s = set.Add(fmt.Sprint(key), e)
 			}
-			got := s.Distinct()[1]
-			if sum += got; got < n*7/10 || got > n*13/10 {
-				t.Errorf("%d values are estimated as %d", n, got)
+			each := float64(int(1) << s.content.values[1].level) // 1/p
+			for i, d := range []time.Duration{time.Hour, time.Minute} {
+				got, want := float64(s.DistinctWithin(d)[1]), float64([]int{n, n - n*4/5}[i])
+				if off := math.Abs(got - want); off > 6*math.Sqrt(want*(each-1)) {
+					t.Errorf("%v values within %v are estimated as %v", want, d, got)
+				}
+				sum[i] += got - want
+				variance[i] += want * (each - 1)
 			}
 		}
-		if mean := sum / 60; mean < n*97/100 || mean > n*103/100 {
-			t.Errorf("%d values are estimated as %d on average", n, mean)
+		for i := range sum {
+			if math.Abs(sum[i]) > 3*math.Sqrt(variance[i]) {
+				t.Errorf("%d keys of %d values are %v off together, one standard deviation is %v", keys, n, sum[i], math.Sqrt(variance[i]))
+			}
 		}
 	}
 }
