@@ -10,6 +10,7 @@ const ecsVersion = "9.4.0"
 type ecsEvent struct {
 	Timestamp detect.Timestamp `json:"@timestamp"` // last seen
 	Message   string           `json:"message,omitempty"`
+	Tags      []string         `json:"tags,omitempty"`
 	ECS       struct {
 		Version string `json:"version"`
 	} `json:"ecs"`
@@ -55,6 +56,7 @@ type ecsEvent struct {
 		Evidence   map[string]string  `json:"evidence,omitempty"`
 		References []string           `json:"references,omitempty"`
 		Capture    *detect.Capture    `json:"capture,omitempty"`
+		Suppressed string             `json:"suppressed,omitempty"` // why
 	} `json:"authtap"`
 }
 
@@ -146,6 +148,9 @@ func ecs(f *detect.Finding, version string) *ecsEvent {
 	a.Verdict, a.Severity, a.Confidence = f.Verdict.String(), f.Severity.String(), f.Confidence.String()
 	a.Count, a.DedupeKey, a.Credential = f.Count, f.DedupeKey, f.Credential
 	a.Evidence, a.References, a.Capture = evidence(f), f.References, captureOf(f)
+	if f.Suppressed != "" {
+		e.Tags, a.Suppressed = []string{"suppressed"}, f.Suppressed
+	}
 	return e
 }
 

@@ -97,7 +97,7 @@ func eve(f *detect.Finding) *eveAlert {
 		{"detector", f.Detector}, {"finding_id", f.ID}, {"version", strconv.FormatUint(f.Version, 10)},
 		{"verdict", f.Verdict.String()}, {"signature_severity", f.Severity.String()}, {"confidence", f.Confidence.String()},
 		{"first_seen", f.FirstSeen.String()}, {"count", strconv.FormatUint(f.Count, 10)}, {"principal", f.Principal},
-		{"dedupe_key", f.DedupeKey},
+		{"dedupe_key", f.DedupeKey}, {"suppressed", f.Suppressed},
 	} {
 		if m.value != "" {
 			a.Metadata[m.name] = []string{m.value}

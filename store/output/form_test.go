@@ -174,7 +174,7 @@ func some() []detect.Finding {
 	all[20].References = []string{"CWE-307", "T1110.001", "T1078"}
 	live := storetest.Finding(1)
 	live.Host, live.Capture.File = "[2001:db8::1]:8443", "a b/100%:#?\xff.pcap"
-	return append(all, live)
+	return append(all, live, suppressed())
 }
 
 var forms = map[string]func(*bytes.Buffer) store.Sink{
@@ -229,6 +229,48 @@ func TestFieldsRefuse(t *testing.T) {
 		refused("an empty field", func(v map[string]any) { v["message"] = "" })
 		refused("null", func(v map[string]any) { v["message"] = nil })
 		refused("an empty object", func(v map[string]any) { v["http"] = map[string]any{} })
+	}
+}
+
+func suppressed() detect.Finding {
+	f := storetest.Finding(1)
+	f.Suppressed = "known \"test\" account"
+	return f
+}
+
+// A finding that is printed although it is suppressed is marked where each form
+// has a place for it, and no other is.
+func TestFormsSuppressed(t *testing.T) {
+	print := func(form string, f detect.Finding) string {
+		var to bytes.Buffer
+		if form == "sarif" {
+			if err := SARIF(&to, []detect.Finding{f}, SARIFOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			var short bytes.Buffer
+			if err := json.Compact(&short, to.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			return short.String()
+		}
+		return printed(t, forms[form](&to), &to, []detect.Finding{f})[0]
+	}
+	const reason = `"known \"test\" account"`
+	for form, want := range map[string][]string{
+		"ecs":   {`"tags":["suppressed"]`, `"suppressed":` + reason},
+		"ocsf":  {`"is_alert":false`, `"status_id":3,"status":"Suppressed"`, `"status_detail":` + reason},
+		"eve":   {`"suppressed":[` + reason + `]`},
+		"sarif": {`"suppressions":[{"kind":"external","status":"accepted","justification":` + reason + `}]`},
+	} {
+		line, other := print(form, suppressed()), print(form, storetest.Finding(1))
+		for _, w := range want {
+			if !strings.Contains(line, w) {
+				t.Errorf("%s: no %s in %s", form, w, line)
+			}
+			if strings.Contains(other, w) {
+				t.Errorf("%s: %s in a finding that is not suppressed", form, w)
+			}
+		}
 	}
 }
 

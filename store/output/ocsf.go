@@ -33,6 +33,7 @@ type ocsfFinding struct {
 	StatusID     int    `json:"status_id"`
 	Status       string `json:"status"`
 	StatusCode   string `json:"status_code,omitempty"` // of HTTP
+	StatusDetail string `json:"status_detail,omitempty"`
 	Count        uint64 `json:"count,omitempty"`
 	Message      string `json:"message,omitempty"`
 	Metadata     struct {
@@ -123,6 +124,9 @@ func ocsf(f *detect.Finding, version string) *ocsfFinding {
 		ClassUID: 2004, ClassName: "Detection Finding", IsAlert: true, StatusID: 1, Status: "New",
 		Time: milliseconds(f.FirstSeen), StartTime: milliseconds(f.FirstSeen), EndTime: milliseconds(f.LastSeen),
 		Count: f.Count, Message: f.Title,
+	}
+	if f.Suppressed != "" {
+		o.IsAlert, o.StatusID, o.Status, o.StatusDetail = false, 3, "Suppressed", f.Suppressed
 	}
 	if f.Version > 1 {
 		o.ActivityID, o.ActivityName = 2, "Update"

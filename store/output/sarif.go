@@ -67,6 +67,7 @@ type sarifResult struct {
 	Occurrences uint64            `json:"occurrenceCount,omitempty"`
 	Fingerprint map[string]string `json:"fingerprints"`
 	Partial     map[string]string `json:"partialFingerprints,omitempty"`
+	Suppressed  []sarifSuppressed `json:"suppressions,omitempty"`
 	Properties  struct {
 		Verdict     string             `json:"verdict"`
 		Severity    string             `json:"severity"`
@@ -84,6 +85,12 @@ type sarifResult struct {
 		Packet      uint64             `json:"packet,omitempty"`
 		Sensor      string             `json:"sensor,omitempty"`
 	} `json:"properties"`
+}
+
+type sarifSuppressed struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification"`
 }
 
 type sarifLocation struct {
@@ -181,6 +188,9 @@ func sarifResultOf(f *detect.Finding, rule int) sarifResult {
 	r.Message.Text += " (" + f.Verdict.String() + ")"
 	if f.DedupeKey != "" {
 		r.Partial = map[string]string{"authtap/dedupeKey": f.DedupeKey}
+	}
+	if f.Suppressed != "" {
+		r.Suppressed = []sarifSuppressed{{"external", "accepted", f.Suppressed}}
 	}
 	var where sarifLocation
 	if f.Capture.File != "" {
