@@ -148,6 +148,9 @@ func parseDSN(dsn string, o Options) (*driver.Options, error) {
 		Compression: &driver.Compression{Method: driver.CompressionLZ4},
 		DialTimeout: o.Timeout,
 		ReadTimeout: 10 * o.Timeout,
+		// On a cluster, what a part of a question gives is found once and sent to
+		// all shards; the default refuses such questions.
+		Settings: driver.Settings{"distributed_product_mode": "global"},
 		// One writer; the rest is for readers.
 		MaxOpenConns: 8, MaxIdleConns: 2,
 		ClientInfo: driver.ClientInfo{Products: []struct{ Name, Version string }{{Name: "authtap"}}},
@@ -197,8 +200,17 @@ func (s *Store) Close() error { return s.conn.Close() }
 func (s *Store) Stats() Stats { return Stats{Blocks: s.blocks.Load(), Rows: s.rows.Load()} }
 
 // Write keeps the block's rows, in one batch for each table; see store.Sink.
-// Where the block has no token, its batches have one of chance.
-func (s *Store) Write(ctx context.Context, b *store.Block) error {
+// Where the block has no token, its batches have one of chance. On a cluster
+// they stay on the shard of the server.
+func (s *Store) Write(ctx context.Context, b *store.Block) error { return s.put(ctx, b, form.local) }
+
+// spread is Write for rows that several servers of a cluster may be given: each
+// row goes to the shard that it belongs to by its identity.
+func (s *Store) spread(ctx context.Context, b *store.Block) error {
+	return s.put(ctx, b, func(_ form, table string) string { return table })
+}
+
+func (s *Store) put(ctx context.Context, b *store.Block, into func(form, string) string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -212,24 +224,25 @@ func (s *Store) Write(ctx context.Context, b *store.Block) error {
 	if token == "" {
 		token = rand.Text()
 	}
-	err := write(ctx, s, token, "findings", columns, b.Findings, findingValues)
+	f := *s.form.Load()
+	err := write(ctx, s, token, into(f, "findings"), columns, b.Findings, findingValues)
 	if err == nil {
-		err = write(ctx, s, token, "occurrences", occurrenceColumns, b.Occurrences, occurrenceValues)
+		err = write(ctx, s, token, into(f, "occurrences"), occurrenceColumns, b.Occurrences, occurrenceValues)
 	}
 	if err == nil {
-		err = write(ctx, s, token, "auth_events", authEventColumns, b.AuthEvents, authEventValues)
+		err = write(ctx, s, token, into(f, "auth_events"), authEventColumns, b.AuthEvents, authEventValues)
 	}
 	if err == nil {
-		err = write(ctx, s, token, "sensors", heartbeatColumns, b.Heartbeats, heartbeatValues)
+		err = write(ctx, s, token, into(f, "sensors"), heartbeatColumns, b.Heartbeats, heartbeatValues)
 	}
 	if err == nil {
-		err = write(ctx, s, token, "endpoints", endpointColumns, b.Endpoints, endpointValues)
+		err = write(ctx, s, token, into(f, "endpoints"), endpointColumns, b.Endpoints, endpointValues)
 	}
 	if err == nil {
-		err = write(ctx, s, token, "credentials", useColumns, b.Credentials, useValues)
+		err = write(ctx, s, token, into(f, "credentials"), useColumns, b.Credentials, useValues)
 	}
 	if err == nil {
-		err = write(ctx, s, token, "issuers", issuerColumns, b.Issuers, issuerValues)
+		err = write(ctx, s, token, into(f, "issuers"), issuerColumns, b.Issuers, issuerValues)
 	}
 	if err != nil {
 		return err
@@ -244,7 +257,7 @@ func write[T any](ctx context.Context, s *Store, token, table, columns string, r
 	if len(rows) == 0 || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err := send(ctx, s, token, "INSERT INTO "+s.form.Load().local(table)+" ("+columns+")", rows, values)
+	err := send(ctx, s, token, "INSERT INTO "+table+" ("+columns+")", rows, values)
 	switch {
 	case err == nil:
 		return nil
@@ -269,7 +282,8 @@ func send[T any](ctx context.Context, s *Store, token, insert string, rows []T, 
 		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		// The batch is the batch, whatever the server's profile says; an
 		// answer means that it is kept.
-		"async_insert": 0,
+		"async_insert":                  0,
+		"distributed_foreground_insert": 1,
 		// An archive of captures may span any number of months.
 		"max_partitions_per_insert_block": 0,
 	}))

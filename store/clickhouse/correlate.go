@@ -106,6 +106,7 @@ type attack struct {
 	packet                  uint64
 	sensors, names, lucky   []string
 	addresses               []string
+	minutes                 map[int64]uint64 // how many of count, by the minute since 1970
 }
 
 func (a *attack) count() uint64 { return a.failures + a.own }
@@ -183,9 +184,6 @@ func (s *Store) tellAttacks(ctx context.Context, found []attack, suppress []dete
 		}
 		f := a.finding()
 		if before != nil {
-			if f.Count <= before.count {
-				continue // nothing new
-			}
 			f.FirstSeen = detect.Timestamp(before.first)
 			f.Verdict = max(f.Verdict, detect.Verdict(before.verdict))
 		}
@@ -194,11 +192,78 @@ func (s *Store) tellAttacks(ctx context.Context, found []attack, suppress []dete
 			continue
 		}
 		f.ID = detect.FindingID(Fleet, f.Detector, f.DedupeKey, capture.Time(f.FirstSeen))
+		block.Occurrences = append(block.Occurrences, a.occurrences(&f)...)
+		if before != nil && f.Count <= before.count {
+			continue // nothing new
+		}
 		block.Findings = append(block.Findings, f)
 		known = append(known, said{f.Detector, f.DedupeKey, Fleet, capture.Time(f.FirstSeen), capture.Time(f.LastSeen), f.Count, int8(f.Verdict)})
 		st.Told++
 	}
-	return s.Write(ctx, &block)
+	if block.Occurrences, err = s.news(ctx, block.Occurrences); err != nil {
+		return s.explain(err)
+	}
+	return s.spread(ctx, &block)
+}
+
+// occurrences gives what happened in each minute of an attack, as of its
+// finding.
+func (a *attack) occurrences(f *detect.Finding) (list []detect.Occurrence) {
+	for _, m := range slices.Sorted(maps.Keys(a.minutes)) {
+		o := detect.Occurrence{
+			Finding: f.ID, Version: f.Version, Minute: detect.Timestamp(m * int64(time.Minute)), Count: a.minutes[m],
+			Detector: f.Detector, Severity: f.Severity, Verdict: f.Verdict, Host: f.Host, Sensor: f.Sensor,
+		}
+		if f.Client != nil {
+			o.Client = f.Client.IP
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// news gives those of the occurrences that the table does not have, or with
+// fewer events. They do not follow from what is news of findings alone: a look
+// may have ended between the two.
+func (s *Store) news(ctx context.Context, all []detect.Occurrence) (list []detect.Occurrence, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	var ids []string
+	from := all[0].Minute
+	for i := range all {
+		from = min(from, all[i].Minute)
+		if i == 0 || all[i].Finding != all[i-1].Finding {
+			ids = append(ids, all[i].Finding)
+		}
+	}
+	rows, err := s.conn.Query(ctx, "SELECT finding, minute, count FROM occurrences FINAL WHERE finding IN (?) AND minute >= toDateTime(?)"+final,
+		ids, int64(from)/int64(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	type place struct {
+		finding string
+		minute  capture.Time
+	}
+	has := map[place]uint64{}
+	for rows.Next() {
+		var p place
+		var minute time.Time
+		var count uint64
+		if err := rows.Scan(&p.finding, &minute, &count); err != nil {
+			return nil, err
+		}
+		p.minute = capture.TimeOf(minute)
+		has[p] = count
+	}
+	for _, o := range all {
+		if o.Count > has[place{o.Finding, capture.Time(o.Minute)}] {
+			list = append(list, o)
+		}
+	}
+	return list, rows.Err()
 }
 
 // said asks for the findings that are of the same attacks.
@@ -287,14 +352,23 @@ func (s *Store) attacks(ctx context.Context, l *look, d *detect.Detector, o Corr
 	}
 	defer rows.Close()
 	for rows.Next() {
-		a := attack{look: l, detector: d, severity: cmp.Or(l.severity, d.Severity)}
+		a := attack{look: l, detector: d, severity: cmp.Or(l.severity, d.Severity), minutes: map[int64]uint64{}}
 		var client netip.Addr
 		var principal, password uuid.UUID
 		var first, last int64
+		var failed, own []int64
+		var failures []uint64
 		err := rows.Scan(&a.host, &client, &principal, &password, &a.principal, &a.method, &a.path, &a.failures, &a.users, &a.passwords, &a.clients,
-			&a.unclear, &a.own, &first, &last, &a.success, &a.pending, &a.status, &a.file, &a.packet, &a.sensors, &a.names, &a.lucky, &a.addresses)
+			&a.unclear, &a.own, &first, &last, &a.success, &a.pending, &a.status, &a.file, &a.packet, &a.sensors, &a.names, &a.lucky, &a.addresses,
+			&failed, &failures, &own)
 		if err != nil {
 			return nil, err
+		}
+		for i, m := range failed {
+			a.minutes[m] += failures[i]
+		}
+		for _, m := range own {
+			a.minutes[m]++
 		}
 		a.first, a.last = capture.Time(first*1000), capture.Time(last*1000)
 		if a.clients == 1 {

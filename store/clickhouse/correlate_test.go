@@ -160,11 +160,23 @@ func TestCorrelate(t *testing.T) {
 	if d := cmp.Diff(want, fleetFindings(t, s)); d != "" {
 		t.Fatal(d)
 	}
-	rows := server.Query("SELECT count() FROM findings")
+	// What happened by the minute adds up to the findings' counts.
+	const minutes = "SELECT id, any(f.count), sum(o.count), uniqExact(o.minute), min(o.minute) = toStartOfMinute(min(first_seen)), max(o.minute) = toStartOfMinute(max(last_seen)) " +
+		"FROM findings_latest AS f LEFT JOIN (SELECT * FROM occurrences FINAL) AS o ON o.finding = f.id GROUP BY id ORDER BY id"
+	happened := server.Query(minutes)
+	for _, row := range happened {
+		if row[1] != row[2] || row[4] != "1" && row[1] != "2" || row[5] != "1" { // of credential_shared, first is before the first turn
+			t.Errorf("of a finding's events, by the minute: %q", row)
+		}
+	}
+	if len(happened) != 6 || !slices.ContainsFunc(happened, func(row []string) bool { return row[1] == "13" && row[3] == "5" }) {
+		t.Errorf("by the minute: %q", happened)
+	}
+	rows := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)")
 	if st := correlate(t, s, 10*time.Hour); st.Found != 6 || st.Told != 0 {
 		t.Errorf("again: %+v", st)
 	}
-	if again := server.Query("SELECT count() FROM findings"); !cmp.Equal(rows, again) {
+	if again := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)"); !cmp.Equal(rows, again) {
 		t.Errorf("again there are %v rows, not %v", again, rows)
 	}
 
@@ -186,6 +198,9 @@ func TestCorrelate(t *testing.T) {
 	}
 	if again := server.Query("SELECT id FROM findings_latest ORDER BY id"); !cmp.Equal(ids, again) {
 		t.Errorf("ids %v, were %v", again, ids)
+	}
+	if got := server.Query("SELECT sum(events) FROM findings_by_hour WHERE sensor = 'fleet' AND detector = 'brute_force_distributed'")[0][0]; got != "25" {
+		t.Errorf("%s events by the hour, want 25", got)
 	}
 }
 

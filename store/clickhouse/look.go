@@ -276,6 +276,7 @@ sums AS
             outcome IN ('success', 'pending')) AS hits,
         minIf(t, f) AS first, maxIf(t, f) AS last_failure, arraySort(groupUniqArrayIf(sensor, f)) AS sensors,
         arraySlice(arraySort(groupUniqArrayIf(principal, f AND principal != '')), 1, 8) AS names,
+        sumMapIf([intDiv(t, 60000000)], [toUInt64(1)], f) AS failed_minutes,
         argMinIf((method, path, status, capture_file, capture_packet, principal), (t, sensor, capture_file, capture_packet), f) AS one
     FROM attempts AS a INNER JOIN spans AS s USING ({{.Key}})
     WHERE intDiv(t, {{.Hop}}) BETWEEN begin AND end
@@ -288,7 +289,8 @@ SELECT toString(host), a_client, a_principal, a_secret, one.6 AS principal, toSt
     toUInt64(arrayCount(h -> h.outcome = 'success', own)) AS successes, toUInt64(arrayCount(h -> h.outcome = 'pending', own)) AS pending,
     if(successes > 0, arrayFirst(h -> h.outcome = 'success', own).status, one.3) AS status, toString(one.4) AS file, one.5 AS packet,
     arrayMap(x -> toString(x), sensors) AS sensor_names, names, arraySlice(arraySort(arrayDistinct(arrayMap(h -> h.principal, own))), 1, 8) AS lucky,
-    arraySlice(arraySort(arrayMap(x -> toString(x), failed_clients)), 1, 8) AS addresses
+    arraySlice(arraySort(arrayMap(x -> toString(x), failed_clients)), 1, 8) AS addresses,
+    failed_minutes.1, failed_minutes.2, arrayMap(h -> intDiv(h.t, 60000000), own) AS own_minutes
 FROM sums
 ORDER BY host, first
 SETTINGS do_not_merge_across_partitions_select_final = 1`))
@@ -322,7 +324,8 @@ SELECT toString(host), any(client_ip), principal_id, credential_id, argMin(princ
     toUInt64(0) AS failures, toUInt64(1) AS users, toUInt64(1) AS passwords, uniqExactArray([client_ip, client1]) AS clients, toUInt64(0) AS unclear, count() AS own,
     min(left) AS first, max(t) AS last, count() AS successes, toUInt64(0) AS pending, argMin(status, t), toString(argMin(capture_file, t)), argMin(capture_packet, t),
     arrayMap(x -> toString(x), arraySort(groupUniqArrayArray([sensor, sensor1, sensor2]))), [any(principal)] AS names, emptyArrayString() AS lucky,
-    arraySlice(arraySort(groupUniqArrayArray([toString(client_ip), toString(client1)])), 1, 8) AS addresses
+    arraySlice(arraySort(groupUniqArrayArray([toString(client_ip), toString(client1)])), 1, 8) AS addresses,
+    emptyArrayInt64(), emptyArrayUInt64(), groupArray(intDiv(t, 60000000)) AS own_minutes
 FROM turns
 WHERE back = network AND t - left <= {{.Span}} AND t >= {{.Since}} AND left >= {{.From}} AND (sensor != sensor1 OR sensor1 != sensor2)
 GROUP BY host, principal_id, credential_id

@@ -27,8 +27,9 @@ type Engine struct {
 
 // Open loads the library and opens the folder, which is made when need be. It
 // can be done once in a process, and there is no way back but its end: the
-// engine survives being killed, and that is how tests end it.
-func Open(library, folder string) (*Engine, error) {
+// engine survives being killed, and that is how tests end it. Arguments are
+// further ones of its command line.
+func Open(library, folder string, arguments ...string) (*Engine, error) {
 	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", library, err)
@@ -41,7 +42,7 @@ func Open(library, folder string) (*Engine, error) {
 	purego.RegisterLibFunc(&e.length, handle, "chdb_result_length")
 	purego.RegisterLibFunc(&e.failure, handle, "chdb_result_error")
 	purego.RegisterLibFunc(&e.destroy, handle, "chdb_destroy_query_result")
-	for _, a := range []string{"clickhouse", "--path=" + folder} {
+	for _, a := range append([]string{"clickhouse", "--path=" + folder}, arguments...) {
 		e.arguments = append(e.arguments, &append([]byte(a), 0)[0])
 	}
 	e.connection = connect(int32(len(e.arguments)), &e.arguments[0])

@@ -31,7 +31,7 @@ func (s *session) insert(in insert) error {
 	if in.columns != "" {
 		selected = in.columns[1 : len(in.columns)-1]
 	}
-	columns, err := s.describe("SELECT " + selected + " FROM " + in.table)
+	columns, err := s.describe("SELECT "+selected+" FROM "+in.table, in.settings)
 	if err != nil {
 		return s.fail(err)
 	}

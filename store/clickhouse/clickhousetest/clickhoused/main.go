@@ -16,6 +16,9 @@
 // tables, server-side parameters, progress; USE and SET as statements (they
 // would change all connections: settings belong to queries, the database to
 // the connection).
+//
+// The engine knows two clusters: "one" has one shard and "two" has two, but all of
+// them are the engine itself. What is asked of "two" is found twice.
 package main
 
 import (
@@ -75,8 +78,28 @@ func fetchLibrary() error {
 	return nil
 }
 
+// clusters have one shard and two, all of them this engine. That is enough to
+// read and write by way of distributed tables.
+const clusters = `<clickhouse>
+    <tcp_port>9000</tcp_port>
+    <remote_servers>
+        <one>
+            <shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard>
+        </one>
+        <two>
+            <shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard>
+            <shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard>
+        </two>
+    </remote_servers>
+</clickhouse>
+`
+
 func serve(library, path, listen, password string) error {
-	engine, err := chdb.Open(library, path)
+	config := filepath.Join(path, "config.xml")
+	if err := os.WriteFile(config, []byte(clusters), 0o644); err != nil {
+		return err
+	}
+	engine, err := chdb.Open(library, path, "--config-file="+config)
 	if err != nil {
 		return err
 	}

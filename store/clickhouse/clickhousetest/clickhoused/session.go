@@ -168,7 +168,7 @@ func (s *session) query() error {
 	if len(rows) == 0 {
 		// A query without rows still owes its columns; for a statement that is
 		// no query, DESCRIBE is a syntax error.
-		if columns, err := s.describe(q.Body); err == nil {
+		if columns, err := s.describe(q.Body, settings); err == nil {
 			s.header(columns)
 		}
 	}
@@ -211,10 +211,10 @@ func (s *session) rows(native []byte) error {
 type described struct{ name, kind string }
 
 // describe asks for the columns of a query.
-func (s *session) describe(query string) ([]described, error) {
+func (s *session) describe(query string, settings []chdb.Setting) ([]described, error) {
 	query = strings.TrimRight(query, "; \t\r\n")
 	// The line end closes a comment.
-	native, err := s.engine.Query(s.database, nil, "DESCRIBE TABLE ("+query+"\n)", "Native")
+	native, err := s.engine.Query(s.database, settings, "DESCRIBE TABLE ("+query+"\n)", "Native")
 	if err != nil {
 		return nil, err
 	}
