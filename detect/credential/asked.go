@@ -151,16 +151,23 @@ func identifies(name string) bool {
 	return f == fieldUser || f == fieldAccount
 }
 
-func questionOf(path string) Question {
-	switch {
-	case anySegment(path, existence):
-		return AsksExists
-	case anySegment(path, resets):
-		return AsksReset
-	case anySegment(path, registration):
-		return AsksNew
+// questionOf says what a path asks: of several the first of these wins, wherever
+// its word stands.
+func questionOf(path string) (q Question) {
+	var buf [maxWord]byte
+	for path != "" {
+		var word []byte
+		word, path = cutWord(&buf, path)
+		switch {
+		case existence.has(word):
+			return AsksExists
+		case resets.has(word):
+			q = AsksReset
+		case q == 0 && registration.has(word):
+			q = AsksNew
+		}
 	}
-	return 0
+	return q
 }
 
 var (

@@ -292,44 +292,64 @@ func (f *Finder) asserts() bool {
 	return false
 }
 
-// anySegment reports whether a path segment, in lower case and without its
-// separators, is among those; strings.Fields of a list in words.
-func anySegment(path string, words map[string]bool) bool {
+// anySegment reports whether a path segment is among those words.
+func anySegment(path string, of *words) bool {
+	var buf [maxWord]byte
 	for path != "" {
-		var segment string
-		segment, path, _ = strings.Cut(path, "/")
-		if n := len(segment); n == 0 || n > 32 {
-			continue
-		}
-		var buf [32]byte
-		n := 0
-		for i := range len(segment) {
-			c := segment[i]
-			if c == '-' || c == '_' {
-				continue
-			}
-			if c == '.' || c == ';' { // .php, ;jsessionid=
-				break
-			}
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
-			buf[n] = c
-			n++
-		}
-		if words[string(buf[:n])] {
+		var word []byte
+		if word, path = cutWord(&buf, path); of.has(word) {
 			return true
 		}
 	}
 	return false
 }
 
-func wordSet(s string) map[string]bool {
-	m := map[string]bool{}
-	for _, w := range strings.Fields(s) {
-		m[w] = true
+// cutWord gives the first segment of a path, in lower case and without its
+// separators and extension; nothing of one that is longer than any word.
+func cutWord(buf *[maxWord]byte, path string) (word []byte, rest string) {
+	segment, rest, _ := strings.Cut(path, "/")
+	if len(segment) > maxWord {
+		return nil, rest
 	}
-	return m
+	n := 0
+	for i := range len(segment) {
+		c := segment[i]
+		if c == '-' || c == '_' {
+			continue
+		}
+		if c == '.' || c == ';' { // .php, ;jsessionid=
+			break
+		}
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		buf[n] = c
+		n++
+	}
+	return buf[:n], rest
+}
+
+// maxWord is how long a word of words may be.
+const maxWord = 32
+
+// words is a set of words. Most segments of a path are in none of them, which
+// length and first letter tell.
+type words struct {
+	set   map[string]bool
+	first [maxWord + 1]uint32 // by length, a bit for each letter
+}
+
+func wordSet(s string) *words {
+	w := &words{set: make(map[string]bool)}
+	for _, word := range strings.Fields(s) {
+		w.set[word] = true
+		w.first[len(word)] |= 1 << (word[0] & 31)
+	}
+	return w
+}
+
+func (w *words) has(word []byte) bool {
+	return len(word) > 0 && w.first[len(word)]>>(word[0]&31)&1 == 1 && w.set[string(word)]
 }
 
 var (

@@ -13,6 +13,7 @@ type scanner struct {
 	pos, line int // how far it is, and where the line begins that it is in
 	lines     int // complete ones
 	folded    bool
+	ends      [24]int32 // where the first lines end, behind their LF
 }
 
 // find gives the length of the head in b with its empty line (RFC 9112,
@@ -27,6 +28,9 @@ func (s *scanner) find(b []byte) int {
 		line := b[s.line : s.pos+n]
 		s.pos += n + 1
 		s.line = s.pos
+		if s.lines < len(s.ends) {
+			s.ends[s.lines] = int32(s.pos)
+		}
 		switch {
 		case len(line) == 0 || len(line) == 1 && line[0] == '\r':
 			return s.pos
@@ -35,6 +39,21 @@ func (s *scanner) find(b []byte) int {
 		}
 		s.lines++
 	}
+}
+
+// cut gives line n of a head that was looked through, which begins at an offset,
+// without its end, and where the next one begins.
+func (s *scanner) cut(head string, at, n int) (line string, next int) {
+	if s.folded || n >= min(s.lines, len(s.ends)) {
+		line, rest := cutLine(head[at:])
+		return line, len(head) - len(rest)
+	}
+	next = int(s.ends[n])
+	line = head[at : next-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line, next
 }
 
 // collect takes bytes of a head or trailer that does not end in this chunk or
@@ -124,14 +143,14 @@ func (p *conn) message(h *half, b []byte, end point) (*exchange.Message, framing
 		b = p.unfold(h, b)
 	}
 	text := string(b)
-	first, rest := cutLine(text)
+	first, at := h.scan.cut(text, 0, 0)
 	if h == &p.live.half[p.client] {
 		x := p.exchangeOf(h.slot)
 		m := &x.Request
 		p.shard.stats.Requests++
 		m.Present, m.Start = true, h.at.Time
 		m.Method, m.Target, x.Protocol, m.Damage = requestLine(first)
-		p.fields(h, m, rest, &f)
+		p.fields(h, m, text, at, &f)
 		f.http10 = x.Protocol == exchange.HTTP10
 		p.meet(h.slot)
 		return m, f
@@ -157,7 +176,7 @@ func (p *conn) message(h *half, b []byte, end point) (*exchange.Message, framing
 	if x.Protocol == 0 {
 		x.Protocol = version
 	}
-	p.fields(h, m, rest, &f)
+	p.fields(h, m, text, at, &f)
 	return m, f
 }
 
@@ -282,9 +301,9 @@ func statusLine(s string) (v exchange.Protocol, status int, d exchange.Damage, o
 	return v, status, d, true
 }
 
-// fields reads header lines (RFC 9112, section 5) into a message, and what
-// they say of its framing.
-func (p *conn) fields(h *half, m *exchange.Message, s string, f *framing) {
+// fields reads the header lines of a head (RFC 9112, section 5), which begin at
+// an offset of it, into a message, and what they say of its framing.
+func (p *conn) fields(h *half, m *exchange.Message, head string, at int, f *framing) {
 	lines := max(0, h.scan.lines-1)
 	kept := min(lines, p.shard.limits.HeaderLines)
 	if lines > kept {
@@ -294,18 +313,21 @@ func (p *conn) fields(h *half, m *exchange.Message, s string, f *framing) {
 	if kept > 0 {
 		m.Header = h.slot.header(kept)
 	}
-	p.shard.charge(h.slot, len(s)+kept*fieldBytes)
-	if strings.IndexByte(s, 0) >= 0 { // RFC 9110, section 5.5
+	rest := head[at:]
+	p.shard.charge(h.slot, len(rest)+kept*fieldBytes)
+	if strings.IndexByte(rest, 0) >= 0 { // RFC 9110, section 5.5
 		m.Damage |= exchange.Malformed
 	}
-	for s != "" {
-		var line string
-		line, s = cutLine(s)
+	crs := strings.Count(rest, "\r")
+	for n := 1; at < len(head); n++ {
+		line, next := h.scan.cut(head, at, n)
+		crs -= next - at - len(line) - len("\n")
+		at = next
 		if line == "" {
-			return
+			break
 		}
 		field, clean := field(line)
-		if !clean || strings.IndexByte(line, '\r') >= 0 { // RFC 9112, section 2.2: a bare CR
+		if !clean {
 			m.Damage |= exchange.Malformed
 		}
 		if field.Name == "" {
@@ -315,6 +337,9 @@ func (p *conn) fields(h *half, m *exchange.Message, s string, f *framing) {
 		if len(m.Header) < kept {
 			m.Header = append(m.Header, field)
 		}
+	}
+	if crs != 0 { // RFC 9112, section 2.2: a bare CR
+		m.Damage |= exchange.Malformed
 	}
 }
 
