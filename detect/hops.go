@@ -119,6 +119,7 @@ func (h *hops) hold(ins *Inspection) bool {
 		return false
 	}
 	k := keyOf(ins, client)
+	ins.held = true
 	h.held = append(h.held, heldHop{ins, k, x.End.Add(hopSpan)})
 	h.waiting[k]++
 	return true

@@ -48,6 +48,8 @@ type Inspection struct {
 	Answer endpoint.Answer
 	// forwarded is whom a proxy says that it forwards the request for.
 	forwarded string
+	// held says that something holds on to it: it is not used again.
+	held bool
 	// content holds a bit for each detector with Content, in the order of their
 	// names, that wants to see the exchange.
 	content uint64

@@ -26,6 +26,7 @@ type Inspector struct {
 	// clientHeaders are believed of trusted proxies, the first before the others.
 	clientHeaders []string
 	always        Needs // what every exchange has
+	free          []*Inspection
 }
 
 // NewInspector makes an inspector of an engine's options.
@@ -72,7 +73,8 @@ func sorted(list []Detector) []Detector {
 // Inspect finds out what an exchange shows by itself.
 func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	n.pin = nil
-	ins := &Inspection{Exchange: x, Found: n.finder.Find(x)}
+	ins := n.new()
+	ins.Exchange, ins.Found = x, n.finder.Find(x)
 	f := &ins.Found
 	switch {
 	case f.Asked != nil:
@@ -179,6 +181,33 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	return ins
 }
 
+// maxFree bounds the inspections that are kept to be used again.
+const maxFree = 4096
+
+func (n *Inspector) new() *Inspection {
+	last := len(n.free) - 1
+	if last < 0 {
+		return new(Inspection)
+	}
+	ins := n.free[last]
+	n.free = n.free[:last]
+	return ins
+}
+
+// Done takes an inspection back that the engine has looked at, to use it again,
+// and gives its exchange for the same purpose: nil where they are still held.
+func (n *Inspector) Done(ins *Inspection) *exchange.Exchange {
+	if ins.held {
+		return nil
+	}
+	x := ins.Exchange
+	if len(n.free) < maxFree {
+		*ins = Inspection{}
+		n.free = append(n.free, ins)
+	}
+	return x
+}
+
 // maxHosts bounds the names that an Inspector has copies of.
 const maxHosts = 1024
 
@@ -244,7 +273,10 @@ func (n *Inspector) hidePrincipals(f *credential.Found) {
 }
 
 // Redact gives text from the exchange as evidence.
-func (ins *Inspection) Redact(s string) credential.Redacted { return credential.Later(&ins.Found, s) }
+func (ins *Inspection) Redact(s string) credential.Redacted {
+	ins.held = true
+	return credential.Later(&ins.Found, s)
+}
 
 // client gives the client's address: what a trusted proxy says in one of the
 // headers that are configured, else clientOf.

@@ -14,8 +14,11 @@ import (
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
-// Pass is all that a detector may touch while it looks at one exchange. It is
-// valid during the call only (the functions given to Later get their own).
+// Pass is all that a detector may touch while it looks at one exchange. It and
+// the exchange are valid during the call only, since their memory becomes
+// another's (the functions given to Later get a Pass of their own); strings and
+// credentials out of them may be kept. The tests of detecttest spoil what was
+// looked at.
 type Pass struct {
 	engine   *Engine
 	detector *running

@@ -14,6 +14,7 @@ func (e *Engine) later(p *Pass, work func() func(*Pass), marks uint64) {
 		}
 		e.settle(allJobs)
 	}
+	p.ins.held = true
 	j := job{pass: *p, done: make(chan func(*Pass), 1), due: e.marks + marks}
 	e.jobs = append(e.jobs, j)
 	slots := e.slots

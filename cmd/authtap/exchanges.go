@@ -85,7 +85,12 @@ func (p *program) printExchanges(ctx context.Context, s config.Settings, source 
 	var names inputNames
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
 	return runPipeline(ctx, p, task{settings: s, sources: []capture.Source{source}}, pipeline.Options[rebuilt]{
-		NewInspect: func() pipeline.Inspect[rebuilt] { return pipeline.Inspect[rebuilt]{Exchange: newMasker().rebuilt} },
+		NewInspect: func() pipeline.Inspect[rebuilt] {
+			return pipeline.Inspect[rebuilt]{
+				Exchange: newMasker().rebuilt,
+				Done:     func(r rebuilt) *exchange.Exchange { return r.x },
+			}
+		},
 		Take: func(r rebuilt) {
 			buffer = line.append(buffer[:0], r.x, r.path, r.query, names.of(source, int(r.x.Origin.Input)))
 			out.Write(buffer) // the error stays with out until Mark

@@ -90,6 +90,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 			return pipeline.Inspect[*detect.Inspection]{
 				Exchange:  func(x *exchange.Exchange) *detect.Inspection { return n.Inspect(x) },
 				Handshake: func(h *exchange.Handshake) *detect.Inspection { return n.InspectHandshake(h) },
+				Done:      func(ins *detect.Inspection) *exchange.Exchange { return n.Done(ins) },
 				Change:    func(to any) { n = detect.NewInspector(to.(*change).options) },
 			}
 		},

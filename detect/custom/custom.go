@@ -254,7 +254,7 @@ func (r *rule) exchange(p *detect.Pass, x *exchange.Exchange) {
 		if !r.traced(p) {
 			return
 		}
-	} else if !meets(r.onSubject, r.set.asked.about(p)) || !meets(r.onPass, p) {
+	} else if !meets(r.onSubject, r.set.asked.subjectOf(p)) || !meets(r.onPass, p) {
 		return
 	}
 	r.stats.Asked++

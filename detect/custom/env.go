@@ -7,7 +7,7 @@ import (
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/expression"
-	"github.com/authtap/authtap/reassembly/exchange"
+	"github.com/authtap/authtap/reassembly"
 )
 
 // Env is the environment of a rule's expressions: what the exchange shows by
@@ -28,31 +28,37 @@ type Env struct {
 }
 
 // asked is an environment that is filled once for an exchange, whichever rules
-// ask.
+// ask. The memory of one exchange is that of another later, so that only their
+// places in the run tell them apart.
 type asked struct {
-	env     Env
-	of      *exchange.Exchange // that env is filled with
-	subject expression.Subject
-	uses    expression.Uses
+	env       Env
+	subject   expression.Subject
+	of, about place // the exchanges that env and subject are of
+	uses      expression.Uses
 }
 
-// about gives the subject of a pass.
-func (a *asked) about(p *detect.Pass) *expression.Subject {
-	if a.subject.Exchange != p.Exchange() {
-		a.subject = p.Subject()
+type place struct {
+	order reassembly.Order
+	known bool
+}
+
+// subjectOf gives the subject of a pass.
+func (a *asked) subjectOf(p *detect.Pass) *expression.Subject {
+	if at := (place{p.Exchange().Order, true}); a.about != at {
+		a.about, a.subject = at, p.Subject()
 	}
 	return &a.subject
 }
 
 // at gives the environment of a pass.
 func (a *asked) at(p *detect.Pass) *Env {
-	x := p.Exchange()
-	if a.of == x {
+	at := place{p.Exchange().Order, true}
+	if a.of == at {
 		return &a.env
 	}
-	a.of = x
+	a.of = at
 	e := &a.env
-	e.Exchange.Set(a.about(p), a.uses)
+	e.Exchange.Set(a.subjectOf(p), a.uses)
 	e.Template, e.Endpoint = p.Template(), p.Endpoint()
 	e.Outcome, e.LoginOutcome = p.Outcome().String(), loginOutcome(p)
 	e.Discriminates, e.BehindTLS = p.Discriminates(), p.BehindTLS()

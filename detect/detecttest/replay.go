@@ -68,7 +68,12 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	emit := func(x *exchange.Exchange) {
 		x.Order = order
 		order.Index++
-		engine.Exchange(inspector.Inspect(x))
+		ins := inspector.Inspect(x)
+		engine.Exchange(ins)
+		// Nobody but the engine may hold on to an exchange.
+		if inspector.Done(ins) != nil {
+			*x = exchange.Exchange{Request: spoilt, Response: spoilt}
+		}
 	}
 	shard := http1.NewShard(http1.Limits{}, emit)
 	tls := tlswire.NewShard(tlswire.Limits{}, func(h *exchange.Handshake) {
@@ -112,3 +117,6 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	})
 	return findings, engine, nil
 }
+
+// spoilt is what a message becomes when it is over.
+var spoilt = exchange.Message{Method: "SPOILT", Target: "/spoilt", Header: exchange.Header{{Name: "Spoilt", Value: "spoilt"}}}

@@ -3,14 +3,16 @@
 // for HTTP/1 and HTTP/2.
 //
 // Contract: an Exchange owns its memory, its bodies' bytes apart, and does not
-// change after its parser has handed it over; everybody behind may keep it and
-// read it from any goroutine. The bodies' bytes are lent, valid until the
-// function that was given the exchange returns: most exchanges are looked at
-// once, and their bodies are most of what they hold. Whoever keeps one lets go
-// of the bytes, or calls Own. Its size is bounded by the parser's limits
-// (header bytes, body bytes kept). Damage is a field, never an error: what was lost, cut or
-// contradicted is marked on the message that it touched, and what could not be
-// proved to belong together is not put together.
+// change after its parser has handed it over; everybody behind may read it from
+// any goroutine. The bodies' bytes are lent, valid until the function that was
+// given the exchange returns: most exchanges are looked at once, and their
+// bodies are most of what they hold. Whoever keeps one lets go of the bytes, or
+// calls Own. Where a Pool takes exchanges back, who is behind the parser says
+// which of them nobody holds any more; strings out of them may be kept by all.
+// An exchange's size is bounded by the parser's limits (header bytes, body bytes
+// kept). Damage is a field, never an error: what was lost, cut or contradicted
+// is marked on the message that it touched, and what could not be proved to
+// belong together is not put together.
 //
 // Raw credentials live in here and nowhere behind detect/credential.
 package exchange

@@ -311,7 +311,7 @@ func (p *conn) fields(h *half, m *exchange.Message, head string, at int, f *fram
 		h.damage |= exchange.Cut
 	}
 	if kept > 0 {
-		m.Header = h.slot.header(kept)
+		m.Header = m.Header.Grow(kept)
 	}
 	rest := head[at:]
 	p.shard.charge(h.slot, len(rest)+kept*fieldBytes)

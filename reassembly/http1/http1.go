@@ -136,6 +136,8 @@ type Shard struct {
 	next   map[string]Successor
 	lives  []*live
 	slots  []*slot
+
+	exchanges *exchange.Pool
 }
 
 // NewShard makes a Shard whose parsers hand each exchange to emit when it is
@@ -143,7 +145,7 @@ type Shard struct {
 // caller.
 func NewShard(limits Limits, emit func(*exchange.Exchange)) *Shard {
 	l := limits.withDefaults()
-	return &Shard{limits: l, emit: emit, pool: content.NewPool(content.Limits{
+	return &Shard{limits: l, emit: emit, exchanges: new(exchange.Pool), pool: content.NewPool(content.Limits{
 		BodyBytes: l.BodyBytes, EncodedBytes: l.EncodedBytes, DecodedBytes: l.DecodedBytes, HeldBytes: l.HeldBytes,
 	})}
 }
@@ -155,6 +157,9 @@ func (s *Shard) Stats() Stats {
 	st.Held = s.pool.Held()
 	return st
 }
+
+// Exchanges makes the shard's exchanges come from a pool that others use, too.
+func (s *Shard) Exchanges(p *exchange.Pool) { s.exchanges = p }
 
 // Protocol is the shard's row in the table of protocols.
 func (s *Shard) Protocol() identify.Protocol {

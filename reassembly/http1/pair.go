@@ -11,7 +11,6 @@ import (
 // slot is an exchange that is not over: a request, a response, or both.
 type slot struct {
 	x     *exchange.Exchange // nil until there is a head
-	room  exchange.Header    // for header lines, beside x
 	at    reassembly.Origin  // of its first byte
 	cost  int                // what is counted as held for it
 	flags slotFlags
@@ -302,38 +301,17 @@ func (p *conn) settle(s *slot) {
 	}
 }
 
-// roomy is an exchange with room for the header lines of both its messages, as
-// many as most have: one allocation takes less time than three.
-type roomy struct {
-	exchange.Exchange
-	lines [13]exchange.Field
-}
-
-// header gives room for n lines.
-func (s *slot) header(n int) exchange.Header {
-	if n > len(s.room) {
-		return make(exchange.Header, 0, n)
-	}
-	h := s.room[:0:n]
-	s.room = s.room[n:]
-	return h
-}
-
 // exchangeOf gives the slot's exchange, which it makes if need be.
 func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 	if s.x == nil {
-		r := &roomy{Exchange: exchange.Exchange{
-			Origin:  s.at,
-			Client:  p.start.Key.Sender(p.client),
-			Server:  p.start.Key.Receiver(p.client),
-			Relayed: p.start.Relayed,
-			Net:     p.start.Key.Net,
-			Tunnels: p.start.Tunnels,
-		}}
-		s.x, s.room = &r.Exchange, r.lines[:]
+		x := p.shard.exchanges.New()
+		x.Origin = s.at
+		x.Client, x.Server = p.start.Key.Sender(p.client), p.start.Key.Receiver(p.client)
+		x.Relayed, x.Net, x.Tunnels = p.start.Relayed, p.start.Key.Net, p.start.Tunnels
 		if p.start.Decrypted {
-			s.x.TLS = exchange.Decrypted
+			x.TLS = exchange.Decrypted
 		}
+		s.x = x
 	}
 	return s.x
 }

@@ -196,7 +196,7 @@ func (ps *pseudo) take(f *exchange.Field, regular bool) {
 func (p *conn) head(st *stream, which int, blk *block, damage exchange.Damage, at reassembly.Origin) bool {
 	var ps pseudo
 	q, m := &st.part[which], st.message(which)
-	fields, bad := p.fields(q, blk, &ps, false)
+	fields, bad := p.fields(q, m.Header, blk, &ps)
 	complete := damage&^exchange.Malformed == 0
 	if which == request {
 		p.shard.stats.Requests++
@@ -246,7 +246,7 @@ func (p *conn) head(st *stream, which int, blk *block, damage exchange.Damage, a
 func (p *conn) trailer(st *stream, which int, blk *block, damage exchange.Damage) {
 	var ps pseudo
 	m := st.message(which)
-	fields, bad := p.fields(nil, blk, &ps, true)
+	fields, bad := p.fields(nil, nil, blk, &ps)
 	if fields = fields[1:]; len(fields) > 0 {
 		m.Trailer = append(m.Trailer, fields...)
 	}
@@ -263,7 +263,7 @@ func (p *conn) trailer(st *stream, which int, blk *block, damage exchange.Damage
 
 // fields gives the regular fields of a block, with room for one before them.
 // What they say of the content goes to q.
-func (p *conn) fields(q *part, blk *block, ps *pseudo, trailer bool) (fields exchange.Header, bad bool) {
+func (p *conn) fields(q *part, room exchange.Header, blk *block, ps *pseudo) (fields exchange.Header, bad bool) {
 	n, crumbs, bytes := 0, 0, 0
 	for i := range blk.fields {
 		f := &blk.fields[i]
@@ -297,7 +297,7 @@ func (p *conn) fields(q *part, blk *block, ps *pseudo, trailer bool) (fields exc
 			bad = bad || f.Name == "transfer-encoding" // section 8.2.2
 		}
 	}
-	fields = make(exchange.Header, 1, 1+n-max(crumbs-1, 0))
+	fields = room.Grow(1 + n - max(crumbs-1, 0))[:1]
 	joined := ""
 	if crumbs > 1 {
 		joined = joinCrumbs(blk.fields, bytes)

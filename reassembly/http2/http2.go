@@ -152,6 +152,8 @@ type Shard struct {
 	streams []*stream
 	lives   []*live
 	works   []*work
+
+	exchanges *exchange.Pool
 }
 
 // NewShard makes a Shard whose parsers hand each exchange to emit when it is
@@ -159,11 +161,14 @@ type Shard struct {
 // caller.
 func NewShard(limits Limits, emit func(*exchange.Exchange)) *Shard {
 	l := limits.withDefaults()
-	s := &Shard{limits: l, emit: emit}
+	s := &Shard{limits: l, emit: emit, exchanges: new(exchange.Pool)}
 	s.pool = content.NewPool(content.Limits{BodyBytes: l.BodyBytes, EncodedBytes: l.EncodedBytes, DecodedBytes: l.DecodedBytes, HeldBytes: l.HeldBytes})
 	s.reader = reader{pool: &s.pool, lines: l.HeaderLines, most: l.HeaderBytes, limit: uint32(l.TableBytes)}
 	return s
 }
+
+// Exchanges makes the shard's exchanges come from a pool that others use, too.
+func (s *Shard) Exchanges(p *exchange.Pool) { s.exchanges = p }
 
 // WebSockets sets what makes the parsers of WebSockets that extended CONNECT
 // opens (RFC 8441), given the client's direction.

@@ -110,18 +110,14 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		l = p.live
 	}
 	st := s.newStream()
-	st.x = &exchange.Exchange{
-		Origin:   at,
-		Client:   p.start.Key.Sender(p.client),
-		Server:   p.start.Key.Receiver(p.client),
-		Relayed:  p.start.Relayed,
-		Net:      p.start.Key.Net,
-		Tunnels:  p.start.Tunnels,
-		Protocol: exchange.HTTP2,
-	}
+	x := s.exchanges.New()
+	x.Origin, x.Protocol = at, exchange.HTTP2
+	x.Client, x.Server = p.start.Key.Sender(p.client), p.start.Key.Receiver(p.client)
+	x.Relayed, x.Net, x.Tunnels = p.start.Relayed, p.start.Key.Net, p.start.Tunnels
 	if p.start.Decrypted {
-		st.x.TLS = exchange.Decrypted
+		x.TLS = exchange.Decrypted
 	}
+	st.x = x
 	l.ids = append(l.ids, id)
 	l.streams = append(l.streams, st)
 	st.part[response].done = p.half[p.client.Reverse()].state == over

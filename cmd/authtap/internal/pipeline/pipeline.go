@@ -48,6 +48,10 @@ type Emit struct {
 type Inspect[R any] struct {
 	Exchange  func(*exchange.Exchange) R
 	Handshake func(*exchange.Handshake) R
+	// Done takes a result back that Take has had, and gives the exchange that it
+	// was made of to be used again; nil where something holds on to that. Where
+	// the function is nil, none is used again.
+	Done func(R) *exchange.Exchange
 	// Change takes what Options.Change gave: what comes from then on is
 	// inspected by that.
 	Change func(change any)
@@ -96,6 +100,8 @@ type Options[R any] struct {
 type Streams interface {
 	// Segment takes the next segment; its payload is valid during the call.
 	Segment(*reassembly.Segment)
+	// Reuse takes an exchange back that nobody holds any more.
+	Reuse(*exchange.Exchange)
 	// Tick lets timers fire; at is the latest packet, at the clock's time.
 	Tick(at reassembly.Origin)
 	// Close ends everything that is open.

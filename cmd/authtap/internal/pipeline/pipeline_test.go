@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ type streams struct {
 	table coverage.Table
 	later []pending
 	seen  uint64
+	reuse func(*exchange.Exchange)
 }
 
 type pending struct {
@@ -109,6 +111,8 @@ func (s *streams) Segment(seg *reassembly.Segment) {
 	}
 	s.later = append([]pending{{x, 2}}, s.later...)
 }
+
+func (s *streams) Reuse(x *exchange.Exchange) { s.reuse(x) }
 
 func (s *streams) Tick(reassembly.Origin) {
 	var keep []pending
@@ -173,6 +177,45 @@ func run(packets []capture.Packet, shards int, change func(*pipeline.Options[str
 	}
 	stats, err := pipeline.Run(context.Background(), opt)
 	return lines, stats, err
+}
+
+// What Take has had comes back to the shard that made it, once, and its
+// exchange to the streams.
+func TestResultsComeBack(t *testing.T) {
+	var packets []capture.Packet
+	for i := range 30_000 {
+		packets = append(packets, capture.Packet{Time: 1e12 + capture.Time(i)*1e5, Data: tcp(uint16(i%5), 1)})
+	}
+	var taken sync.Map
+	var back, again atomic.Int64
+	_, _, err := run(packets, 2, func(o *pipeline.Options[string]) {
+		o.NewInspect = func() pipeline.Inspect[string] {
+			made := map[string]*exchange.Exchange{}
+			return pipeline.Inspect[string]{
+				Exchange: func(x *exchange.Exchange) string {
+					id := fmt.Sprint(x.Order)
+					made[id] = x
+					return id
+				},
+				Done: func(id string) *exchange.Exchange {
+					x := made[id]
+					if _, had := taken.Load(id); !had || x == nil {
+						t.Errorf("%s comes back: %v", id, x)
+					}
+					delete(made, id)
+					back.Add(1)
+					return x
+				},
+			}
+		}
+		o.NewStreams = func(emit pipeline.Emit) pipeline.Streams {
+			return &streams{emit: emit.Exchange, reuse: func(*exchange.Exchange) { again.Add(1) }}
+		}
+		o.Take = func(id string) { taken.Store(id, true) }
+	})
+	if err != nil || back.Load() == 0 || again.Load() != back.Load() {
+		t.Errorf("%d came back, and %d exchanges: %v", back.Load(), again.Load(), err)
+	}
 }
 
 // The number of shards is never seen behind the correlator.
@@ -348,6 +391,7 @@ func BenchmarkRounds(b *testing.B) {
 type idle struct{}
 
 func (idle) Segment(*reassembly.Segment)     {}
+func (idle) Reuse(*exchange.Exchange)        {}
 func (idle) Tick(reassembly.Origin)          {}
 func (idle) Close(reassembly.Origin)         {}
 func (idle) Stats() (s pipeline.StreamStats) { return s }

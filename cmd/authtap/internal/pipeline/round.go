@@ -69,13 +69,11 @@ func (l *load) add(seg *reassembly.Segment) {
 // empty makes it ready to be filled again.
 func (l *load) empty() { l.segments, l.slab = l.segments[:0], l.slab[:0] }
 
-// empty makes the round ready to be filled again.
+// empty makes the round ready to be filled again. The results stay, for the
+// shards to take them back.
 func (r *round[R]) empty() {
 	for i := range r.parts {
-		p := &r.parts[i]
-		clear(p.results)
-		p.load.empty()
-		p.results = p.results[:0]
+		r.parts[i].load.empty()
 	}
 	r.mark, r.size, r.bytes = Mark{}, 0, 0
 }

@@ -48,6 +48,16 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false
+		for j := range p.results {
+			if inspect.Done == nil {
+				break
+			}
+			if x := inspect.Done(p.results[j].value); x != nil {
+				streams.Reuse(x)
+			}
+		}
+		clear(p.results)
+		p.results = p.results[:0]
 		for j := range p.segments {
 			seg := &p.segments[j]
 			at = reassembly.Order{Packet: seg.Origin.Order}

@@ -49,6 +49,8 @@ func StreamsOf(l Limits, secrets *secret.Store) func(Emit) Streams {
 		}
 		s.http1 = http1.NewShard(l.HTTP1, exchanged)
 		s.http2 = http2.NewShard(l.HTTP2, exchanged)
+		s.http1.Exchanges(&s.exchanges)
+		s.http2.Exchanges(&s.exchanges)
 		s.http2.WebSockets(s.websocket.New)
 		s.http1.Switch("h2c", func(start *reassembly.Start, client reassembly.Direction, x *exchange.Exchange) (reassembly.Parser, bool) {
 			return s.http2.Upgrade(start, client, x, x.Request.Header.Get("HTTP2-Settings")), true
@@ -83,12 +85,15 @@ type streams struct {
 	decrypt   *decrypt.Shard
 	packet    uint64 // that is being looked at
 	coverage  coverage.Table
+	exchanges exchange.Pool
 }
 
 func (s *streams) Segment(seg *reassembly.Segment) {
 	s.packet = seg.Origin.Order
 	s.assembler.Segment(seg)
 }
+
+func (s *streams) Reuse(x *exchange.Exchange) { s.exchanges.Put(x) }
 
 func (s *streams) Tick(at reassembly.Origin) {
 	s.packet = at.Order

@@ -1,0 +1,53 @@
+package exchange
+
+// Pool gives exchanges, and takes back those that nobody holds any more: what
+// most of a run's memory would be made for. Its zero value is ready and gives
+// new ones. It belongs to one goroutine.
+type Pool struct{ free []*Exchange }
+
+// What a Pool keeps at most: exchanges, and room for header lines of a message.
+const (
+	mostFree  = 4096
+	mostLines = 64
+)
+
+// New gives an exchange that is zero, but for room in its headers.
+func (p *Pool) New() *Exchange {
+	n := len(p.free)
+	if n == 0 {
+		return new(Exchange)
+	}
+	x := p.free[n-1]
+	p.free = p.free[:n-1]
+	return x
+}
+
+// Put takes an exchange back. Neither it nor its lists of header lines may be
+// touched from here on; strings out of it may.
+func (p *Pool) Put(x *Exchange) {
+	if len(p.free) == mostFree {
+		return
+	}
+	request, response := room(x.Request.Header), room(x.Response.Header)
+	*x = Exchange{}
+	x.Request.Header, x.Response.Header = request, response
+	p.free = append(p.free, x)
+}
+
+func room(h Header) Header {
+	if cap(h) > mostLines {
+		return nil
+	}
+	h = h[:cap(h)]
+	clear(h)
+	return h[:0]
+}
+
+// Grow gives an empty list with room for n lines: h's own, where it has that
+// much.
+func (h Header) Grow(n int) Header {
+	if n <= cap(h) {
+		return h[:0]
+	}
+	return make(Header, 0, max(n, 8))
+}
