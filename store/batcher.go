@@ -116,72 +116,42 @@ func (b *Batcher) Finding(f detect.Finding) error {
 
 // Occurrence takes a state of what happened within a minute.
 func (b *Batcher) Occurrence(o detect.Occurrence) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok, err := b.admit(256 + len(o.Host)); !ok {
-		return err
-	}
-	b.pending.Occurrences = append(b.pending.Occurrences, o)
-	b.added()
-	return nil
+	return add(b, &b.pending.Occurrences, o, 256+len(o.Host))
 }
 
 // AuthEvent takes a login attempt.
 func (b *Batcher) AuthEvent(e detect.AuthEvent) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok, err := b.admit(256 + len(e.Host) + len(e.Method) + len(e.Path) + len(e.Principal)); !ok {
-		return err
-	}
-	b.pending.AuthEvents = append(b.pending.AuthEvents, e)
-	b.added()
-	return nil
+	return add(b, &b.pending.AuthEvents, e, 256+len(e.Host)+len(e.Method)+len(e.Path)+len(e.Principal))
 }
 
 // Endpoint takes a row of the ledger of endpoints.
 func (b *Batcher) Endpoint(e detect.Endpoint) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok, err := b.admit(512 + len(e.Host) + len(e.Path)); !ok {
-		return err
-	}
-	b.pending.Endpoints = append(b.pending.Endpoints, e)
-	b.added()
-	return nil
+	return add(b, &b.pending.Endpoints, e, 512+len(e.Host)+len(e.Path))
 }
 
 // Use takes a row of the ledger of credentials.
 func (b *Batcher) Use(u detect.Use) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok, err := b.admit(384 + len(u.Principal) + 24*len(u.Clients) + 64*len(u.Hosts)); !ok {
-		return err
-	}
-	b.pending.Credentials = append(b.pending.Credentials, u)
-	b.added()
-	return nil
+	return add(b, &b.pending.Credentials, u, 384+len(u.Principal)+24*len(u.Clients)+64*len(u.Hosts))
 }
 
 // IssuerKey takes a row of the ledger of issuers.
 func (b *Batcher) IssuerKey(k detect.IssuerKey) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ok, err := b.admit(384 + len(k.Issuer) + len(k.Host) + len(k.Kid)); !ok {
-		return err
-	}
-	b.pending.Issuers = append(b.pending.Issuers, k)
-	b.added()
-	return nil
+	return add(b, &b.pending.Issuers, k, 384+len(k.Issuer)+len(k.Host)+len(k.Kid))
 }
 
 // Heartbeat takes a sign of life.
 func (b *Batcher) Heartbeat(h Heartbeat) error {
+	return add(b, &b.pending.Heartbeats, h, 256+64*len(h.Counters))
+}
+
+// add takes a row of about so many bytes.
+func add[T any](b *Batcher, rows *[]T, row T, size int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if ok, err := b.admit(256 + 64*len(h.Counters)); !ok {
+	if ok, err := b.admit(size); !ok {
 		return err
 	}
-	b.pending.Heartbeats = append(b.pending.Heartbeats, h)
+	*rows = append(*rows, row)
 	b.added()
 	return nil
 }

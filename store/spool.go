@@ -219,14 +219,20 @@ func (s *Spool) readPosition() (number uint64, done int64, err error) {
 	if n == 0 {
 		return 0, 0, nil // new
 	}
-	if n < positionSize || crc32.Checksum(b[:24], castagnoli) != binary.LittleEndian.Uint32(b[24:]) {
-		s.stats.Unclosed = 1
-		return 0, 0, nil
-	}
-	if binary.LittleEndian.Uint64(b[16:]) == 0 {
+	number, done, closed, _ := parsePosition(b[:n])
+	if !closed {
 		s.stats.Unclosed = 1
 	}
-	return binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:])), nil
+	return number, done, nil
+}
+
+// parsePosition reads what writePosition wrote.
+func parsePosition(b []byte) (number uint64, done int64, closed, ok bool) {
+	if len(b) < positionSize || crc32.Checksum(b[:24], castagnoli) != binary.LittleEndian.Uint32(b[24:]) {
+		return 0, 0, false, false
+	}
+	number, done = binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
+	return number, done, binary.LittleEndian.Uint64(b[16:]) != 0, true
 }
 
 // writePosition notes what was acknowledged.

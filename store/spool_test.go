@@ -354,3 +354,78 @@ func TestSpoolUnknownFormat(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 }
+
+// What is in a spool can be seen from beside it, while it is used and after,
+// and looking changes nothing.
+func TestReadSpool(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadSpool(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of a folder that is not there: %v", err)
+	}
+	at := func(seconds int) *Block {
+		return &Block{Rows: Rows{AuthEvents: []detect.AuthEvent{{Time: detect.Timestamp(seconds)}, {Time: 1}}}}
+	}
+	s := openSpool(t, SpoolOptions{Dir: dir})
+	for i := range 4 {
+		if err := s.Write(t.Context(), at(10*i+10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(what string, want SpoolState) {
+		t.Helper()
+		want.Dir, want.Bytes = dir, s.Stats().Bytes
+		before, _ := filepath.Glob(filepath.Join(dir, "*"))
+		got, err := ReadSpool(dir)
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
+		}
+		if after, _ := filepath.Glob(filepath.Join(dir, "*")); !slices.Equal(before, after) {
+			t.Errorf("%s: looking made %q of %q", what, after, before)
+		}
+	}
+	check("four blocks", SpoolState{Segments: 1, Waiting: 8, Oldest: 10, Open: true})
+	take(t, s)
+	check("three blocks", SpoolState{Segments: 1, Waiting: 6, Oldest: 20, Open: true})
+	b, err := s.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Quarantine(b); err != nil {
+		t.Fatal(err)
+	}
+	check("one aside", SpoolState{Segments: 1, Waiting: 4, Oldest: 30, Aside: 1, Quarantined: 2, Open: true})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("closed", SpoolState{Segments: 1, Waiting: 4, Oldest: 30, Aside: 1, Quarantined: 2})
+
+	s = openSpool(t, SpoolOptions{Dir: dir})
+	check("open again", SpoolState{Segments: 1, Waiting: 4, Oldest: 30, Aside: 1, Quarantined: 2, Open: true})
+	take(t, s)
+	take(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("all sent", SpoolState{Aside: 1, Quarantined: 2})
+
+	// A write that has not ended, a file that has no header yet, and others.
+	s = openSpool(t, SpoolOptions{Dir: dir})
+	if err := s.Write(t.Context(), at(70)); err != nil {
+		t.Fatal(err)
+	}
+	segments, _ := filepath.Glob(filepath.Join(dir, "0*"+suffix))
+	f, err := os.OpenFile(segments[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString("half")
+	if err = errors.Join(err, f.Close(), os.WriteFile(filepath.Join(dir, "9000000000000000.spool"), nil, 0o600), os.WriteFile(filepath.Join(dir, "note.spool"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadSpool(dir); err != nil || got.Segments != 1 || got.Waiting != 2 || got.Oldest != 70 || got.Bytes != s.Stats().Bytes+4 {
+		t.Errorf("with a half record: %+v, %v", got, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

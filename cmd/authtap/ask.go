@@ -106,19 +106,28 @@ func (p *program) within(ctx context.Context, reader store.Reader, q *question) 
 	}, nil
 }
 
+// asking gives the settings of a command that asks the store.
+func (p *program) asking(cmd *cobra.Command) (config.Settings, error) {
+	s, err := p.settings(cmd)
+	if err != nil {
+		return s, err
+	}
+	if formats := []config.Format{"", config.Table, config.JSON, config.CSV}; !slices.Contains(formats, s.Format) && cmd.Name() != "findings" {
+		return s, usageError{fmt.Errorf("--format %s is of findings: it is one of table, json, csv here", s.Format), cmd.CommandPath()}
+	}
+	if s.Store == "none" {
+		err = usageError{errors.New("without a store there is nothing to ask: name one with --store"), cmd.CommandPath()}
+	}
+	return s, err
+}
+
 // asked opens the store for a command.
 func (p *program) asked(cmd *cobra.Command) (store.Reader, config.Settings, error) {
-	s, err := p.settings(cmd)
+	s, err := p.asking(cmd)
 	if err != nil {
 		return nil, s, err
 	}
-	if formats := []config.Format{"", config.Table, config.JSON, config.CSV}; !slices.Contains(formats, s.Format) && cmd.Name() != "findings" {
-		return nil, s, usageError{fmt.Errorf("--format %s is of findings: it is one of table, json, csv here", s.Format), cmd.CommandPath()}
-	}
 	reader, err := openReader(cmd.Context(), s.Store)
-	if err == nil && reader == nil {
-		err = usageError{errors.New("without a store there is nothing to ask: name one with --store"), cmd.CommandPath()}
-	}
 	return reader, s, err
 }
 

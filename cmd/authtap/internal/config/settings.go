@@ -149,6 +149,7 @@ const (
 	Printing // alone: how something is printed; Stores and Judging bring it, too
 	Tables   // of ClickHouse: how they are made
 	Delivery // on the way to the store
+	Waiting  // alone: the spool's place; Delivery brings it, too
 	every    = Stores | Reading | Judging | Live | Printing | Tables | Delivery
 )
 
@@ -169,8 +170,10 @@ func (s *Settings) add(fs *pflag.FlagSet, g Group) {
 	if g&Stores != 0 {
 		fs.StringVar(&s.Store, "store", s.Store, "where findings are kept: sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE (clickhouses:// for TLS), none")
 	}
-	if g&Delivery != 0 {
+	if g&(Delivery|Waiting) != 0 {
 		fs.StringVar(&s.Spool, "spool", s.Spool, "folder that keeps rows until ClickHouse has them (default: spool beside the key)")
+	}
+	if g&Delivery != 0 {
 		fs.Var(&s.SpoolMax, "spool-max", "bytes of the spool; live, the oldest rows make room when it is full")
 		fs.BoolVar(&s.Migrate, "migrate", s.Migrate, "make ClickHouse's tables and bring them up to date at the start")
 	}
