@@ -57,7 +57,7 @@ func put(t testing.TB, s *Spool, all ...uint64) {
 // take gives what the next block holds and acknowledges it.
 func take(t testing.TB, s *Spool) (token string, all []uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	b, err := s.Next(ctx)
 	if err != nil {

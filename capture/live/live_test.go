@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fake is a device that gives what it is told to.
+// fake is a device that gives what is put into it, at once, and then is quiet.
 type fake struct {
 	steps         chan step
 	poll          time.Duration
@@ -42,7 +42,7 @@ type step struct {
 	err  error
 }
 
-func newFake() *fake { return &fake{steps: make(chan step), poll: 5 * time.Millisecond} }
+func newFake() *fake { return &fake{steps: make(chan step, 8), poll: 5 * time.Millisecond} }
 
 func (f *fake) Read(p *capture.Packet) error {
 	if f.closed.Load() {
@@ -55,7 +55,8 @@ func (f *fake) Read(p *capture.Packet) error {
 		}
 		p.Time, p.Data, p.Length = s.at, append(p.Data[:0], s.data...), len(s.data)
 		return nil
-	case <-time.After(f.poll):
+	default:
+		time.Sleep(f.poll)
 		return capture.ErrQuiet
 	}
 }
@@ -116,7 +117,7 @@ func TestRings(t *testing.T) {
 	fakes := []*fake{newFake(), newFake()}
 	sources := fakeSources(time.Hour, fakes...)
 	for i, ring := range []int{0, 1, 1, 0} {
-		go func() { fakes[ring].steps <- step{at: capture.Time(100 - i), data: fmt.Sprint("packet ", i)} }()
+		fakes[ring].steps <- step{at: capture.Time(100 - i), data: fmt.Sprint("packet ", i)}
 		p := nextPacket(t, sources[ring])
 		if p.Input != 1 || p.Number != uint64(i+1) || string(p.Data) != fmt.Sprint("packet ", i) ||
 			p.Time != capture.Time(100-i) || p.Link != capture.LinkEthernet || p.Length != len(p.Data) {
@@ -141,7 +142,7 @@ func TestRings(t *testing.T) {
 func TestDataValid(t *testing.T) {
 	f := newFake()
 	s := fakeSources(time.Hour, f)[0]
-	go func() { f.steps <- step{data: "first"} }()
+	f.steps <- step{data: "first"}
 	first := nextPacket(t, s)
 	s.Close()
 	if string(first.Data) != "first" {
@@ -195,7 +196,7 @@ func TestBusyCounts(t *testing.T) {
 		if i == 3 {
 			at = 0
 		}
-		go func() { f.steps <- step{at: at + capture.Time(time.Hour)} }()
+		f.steps <- step{at: at + capture.Time(time.Hour)}
 		nextPacket(t, s)
 		if got := s.Stats().KernelDropped; got != want {
 			t.Errorf("packet %d: %d dropped, want %d", i, got, want)
@@ -209,10 +210,8 @@ func TestInterfaceFails(t *testing.T) {
 	gone := errors.New("the interface disappeared")
 	fakes := []*fake{newFake(), newFake()}
 	sources := fakeSources(time.Hour, fakes...)
-	go func() {
-		fakes[1].steps <- step{data: "last"}
-		fakes[1].steps <- step{err: gone}
-	}()
+	fakes[1].steps <- step{data: "last"}
+	fakes[1].steps <- step{err: gone}
 	if p := nextPacket(t, sources[1]); string(p.Data) != "last" {
 		t.Errorf("%+v", p)
 	}
@@ -230,7 +229,7 @@ func TestInterfaceFails(t *testing.T) {
 	if !fakes[1].closed.Load() || fakes[0].closed.Load() {
 		t.Errorf("closed: %v, %v", fakes[0].closed.Load(), fakes[1].closed.Load())
 	}
-	go func() { fakes[0].steps <- step{data: "other"} }()
+	fakes[0].steps <- step{data: "other"}
 	if p := nextPacket(t, sources[0]); string(p.Data) != "other" {
 		t.Errorf("%+v", p)
 	}
@@ -268,12 +267,9 @@ func TestStop(t *testing.T) {
 	} {
 		f := newFake()
 		s := fakeSources(time.Nanosecond, f)[0]
-		go func() {
-			f.steps <- step{at: now, data: "first"}
-			f.steps <- step{at: now.Add(-time.Second), data: "second"}
-			time.Sleep(time.Millisecond) // so that a quiet wire is so after Stop
-			f.steps <- last
-		}()
+		f.steps <- step{at: now, data: "first"}
+		f.steps <- step{at: now.Add(-time.Second), data: "second"}
+		f.steps <- last
 		s.Stop()
 		for _, want := range []string{"first", "second"} {
 			if p := nextPacket(t, s); string(p.Data) != want {
@@ -282,7 +278,7 @@ func TestStop(t *testing.T) {
 		}
 		var p capture.Packet
 		err := s.Next(&p)
-		for err == nil {
+		for err == nil || err == capture.ErrQuiet { // quiet, at first perhaps of a time before Stop
 			err = s.Next(&p)
 		}
 		if err != io.EOF || !f.closed.Load() || s.Stats().Packets != 2 {

@@ -105,7 +105,7 @@ func TestFollow(t *testing.T) {
 	go func() { done <- p.run(ctx, []string{"findings", "--follow", "--limit", "2"}) }()
 	want := func(lines ...string) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 			if len(got) == len(lines) {
 				for i := range lines {

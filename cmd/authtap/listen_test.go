@@ -130,7 +130,7 @@ func (h *hose) Read(b []byte) (int, error) {
 // began waits until a program says where its metrics are.
 func began(t *testing.T, stderr *safeBuffer) string {
 	t.Helper()
-	for range 1000 {
+	for range 12_000 {
 		if m := regexp.MustCompile(`metrics are at (http://\S+)/metrics`).FindStringSubmatch(stderr.String()); m != nil {
 			return m[1]
 		}
@@ -154,6 +154,19 @@ func fetched(t *testing.T, url string) (int, string) {
 	return r.StatusCode, string(b)
 }
 
+// current fetches until the answer is of now: a busy machine may be late with
+// what it is asked.
+func current(t *testing.T, url string) string {
+	t.Helper()
+	for range 50 {
+		if code, text := fetched(t, url); code == 200 && !strings.Contains(text, "\nauthtap_statistics_current 0\n") {
+			return text
+		}
+	}
+	t.Fatalf("no answer of now from %s", url)
+	return ""
+}
+
 // While it reads, a run tells what it counts and that it is well, with labels
 // of the program's own.
 func TestListen(t *testing.T) {
@@ -165,18 +178,17 @@ func TestListen(t *testing.T) {
 		ended <- p.run(context.Background(), []string{"replay", "--listen", "127.0.0.1:0", "--store", "sqlite:" + filepath.Join(t.TempDir(), "a.db"), "--key-file", testKey(t), "-"})
 	}()
 	base := began(t, &stderr)
-	for _, path := range []string{"/healthz", "/readyz"} {
-		if code, text := fetched(t, base+path); code != 200 {
-			t.Errorf("%s: %d %s", path, code, text)
-		}
+	if code, text := fetched(t, base+"/healthz"); code != 200 {
+		t.Errorf("%d %s", code, text)
 	}
-	code, text := fetched(t, base+"/metrics")
+	current(t, base+"/readyz")
+	text := current(t, base+"/metrics")
 	for _, want := range []string{
 		"\nauthtap_statistics_current 1\n", "\nauthtap_source_packets_total ", "\nauthtap_engine_findings_total ", "\nauthtap_batcher_stored_total ",
 		`authtap_decode_packets_total{reason="`, `authtap_engine_windows_keys{window="`, `authtap_streams_reassembly_ended_total{end="fin"}`,
 	} {
-		if code != 200 || !strings.Contains(text, want) {
-			t.Errorf("%d, no %s in\n%s", code, want, text)
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
 		}
 	}
 	labels := map[string]bool{}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -79,9 +81,10 @@ func TestNewUser(t *testing.T) {
 		}
 	}
 	os.Chmod(program, 0o755)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	// A free port, below those that the system gives to whoever asks for any.
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+	for err != nil {
+		l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()

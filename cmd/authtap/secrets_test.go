@@ -313,7 +313,7 @@ func TestKeyLogIsReadOn(t *testing.T) {
 	waitFor := func(what string, done func() bool) {
 		t.Helper()
 		for i := 0; !done(); i++ {
-			if i == 500 {
+			if i == 12_000 {
 				t.Fatalf("waiting for %s: %s", what, stderr.String())
 			}
 			time.Sleep(10 * time.Millisecond)

@@ -87,7 +87,7 @@ func TestUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for range 1000 {
+	for range 12_000 {
 		conn.Write([]byte("x"))
 		_, text := fetched(t, base+"/metrics")
 		if !strings.Contains(text, "\nauthtap_source_packets_total 0\n") {

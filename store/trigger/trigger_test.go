@@ -77,13 +77,17 @@ func TestMatch(t *testing.T) {
 
 // acts is an action of a test's own.
 type acts struct {
-	did  chan string
-	hold chan struct{}
-	err  error
+	begun chan struct{} // nil: nobody wants to know
+	did   chan string
+	hold  chan struct{}
+	err   error
 }
 
 func (a *acts) begin() error { return nil }
 func (a *acts) do(ctx context.Context, f *detect.Finding) error {
+	if a.begun != nil {
+		a.begun <- struct{}{}
+	}
 	select {
 	case <-a.hold:
 	case <-ctx.Done():
@@ -199,11 +203,12 @@ func TestQueueIsBounded(t *testing.T) {
 
 // What is not done in time at the end is counted and told.
 func TestCloseEnds(t *testing.T) {
-	a := &acts{did: make(chan string, 100), hold: make(chan struct{})}
+	a := &acts{begun: make(chan struct{}), did: make(chan string, 100), hold: make(chan struct{})}
 	tr := with(t, Rule{Name: "r", Per: PerClient}, a, Options{})
 	write(t, tr, attack(1), attack(2), attack(3))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	<-a.begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	err := tr.Close(ctx)
 	if s := tr.Stats()["r"]; err == nil || !strings.Contains(err.Error(), "2 findings were not acted upon") || s.Failed != 1 || s.Dropped != 2 {
 		t.Errorf("%v, %+v", err, s)

@@ -1,6 +1,8 @@
 package clickhousetest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -22,14 +24,19 @@ type proxy struct {
 // carriage is one connection through the proxy.
 type carriage struct{ client, server net.Conn }
 
-// newProxy opens a proxy to the server on a free port of the loopback.
+// newProxy opens a proxy to the server on a free port of the loopback, below
+// those that the system gives to whoever asks for any: nobody gets it while the
+// proxy is closed.
 func newProxy(server string) (*proxy, error) {
-	p := &proxy{address: "127.0.0.1:0", carried: make(map[*carriage]struct{})}
-	if err := p.open(server); err != nil {
-		return nil, err
+	p := &proxy{carried: make(map[*carriage]struct{})}
+	var err error
+	for range 100 {
+		p.address = fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		if err = p.open(server); err == nil {
+			return p, nil
+		}
 	}
-	p.address = p.listener.Addr().String()
-	return p, nil
+	return nil, err
 }
 
 // open listens again after close.
