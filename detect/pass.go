@@ -312,6 +312,19 @@ func (p *Pass) Account() *credential.Account { return p.ins.Found.Account }
 // is no batch.
 func (p *Pass) Attempts() int { return p.ins.Found.Attempts }
 
+// Ticket names the transaction that the request's one-time code belongs to, zero
+// where nothing tells.
+func (p *Pass) Ticket() credential.ID { return p.ins.Found.Ticket }
+
+// AsLogin says what the answer means if the request is a login, which its fields
+// do not tell: an attack stands in them. proven says that it is known how the
+// endpoint answers a login that fails, or that the answer gives a token.
+func (p *Pass) AsLogin() (o endpoint.LoginOutcome, proven bool) {
+	failures, _ := p.endpoint.Logins()
+	a := &p.ins.Answer
+	return p.endpoint.Login(a, &credential.Login{}, p.Now()), failures > 0 || a.Marks&endpoint.IssuesToken != 0
+}
+
 // Echoes name values of the answer that may be one-time codes. They are of the
 // kind of a presented code's ID.
 func (p *Pass) Echoes() []credential.ID { return p.ins.Found.Echoes }

@@ -96,6 +96,7 @@ func formShaped(b []byte) bool {
 // form looks at an application/x-www-form-urlencoded body.
 func (f *Finder) form(s string, cut bool) {
 	s = strings.TrimRight(s, "\r\n")
+	before := ""
 	for rest := s; rest != ""; {
 		var name, value string
 		name, value, rest = cutPair(rest)
@@ -117,7 +118,12 @@ func (f *Finder) form(s string, cut bool) {
 			if !f.response && len(name) == 9 && name == "variables" {
 				f.jsonWithin(InForm, unpercent(value, true))
 			}
+			before = value
+			f.login.mayBeTicket(name, value)
 			continue
+		}
+		if fd == fieldPassword {
+			f.login.stoodBeside(unpercent(before, true))
 		}
 		f.field(Place{InForm, name}, fd, unpercent(value, true))
 	}

@@ -308,6 +308,9 @@ type Found struct {
 	// Attempts is how many passwords or codes the request tries at once, 0
 	// where it is no batch.
 	Attempts int
+	// Ticket is a long value of unknown meaning beside a one-time code: that of
+	// the transaction which the code belongs to. Zero where there is none.
+	Ticket ID
 	// Echoes name values of the response that may be one-time codes.
 	Echoes []ID
 	// Exposed holds the secrets in the response that no client should get:

@@ -146,6 +146,7 @@ func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 			found.Payload = f.login.payload
 		}
 		found.Attempts = f.attempts(x)
+		found.Ticket = f.ticket()
 		found.Request = f.take()
 		if found.Login != nil {
 			f.stats.Logins++

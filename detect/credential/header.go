@@ -115,6 +115,10 @@ func (f *Finder) headerLine(h *exchange.Field) {
 			f.metadata(h)
 			return
 		}
+		if f.ownKey(h) {
+			f.named(headerPlace(h.Name), fieldLooseKey, h.Value)
+			return
+		}
 		// A JWT may stand anywhere: those of gateways have names of their own.
 		if len(h.Value) >= 32 && findJWT(h.Value) >= 0 {
 			f.embedded(headerPlace(h.Name), h.Value, false)
@@ -125,6 +129,26 @@ func (f *Finder) headerLine(h *exchange.Field) {
 		f.named(headerPlace(h.Name), fd, h.Value)
 	}
 }
+
+// ownKey reports a header of a request by which a vendor's API takes its keys:
+// X-Acme-Key.
+func (f *Finder) ownKey(h *exchange.Field) bool {
+	n := len(h.Name)
+	if f.response || n < 6 || len(h.Value) < 16 || h.Name[n-1]|0x20 != 'y' || !strings.EqualFold(h.Name[n-4:], "-key") {
+		return false
+	}
+	name := strings.ToLower(h.Name)
+	for _, w := range noKeys {
+		if strings.Contains(name, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// noKeys are words of headers whose keys open nothing.
+var noKeys = strings.Fields(`idempoten websocket cache surrogate public site sort partition routing request trace correlation
+	dedup encryption object lookup session-key row primary`)
 
 // embedded reports the JWTs within a longer text. cut says that the text may
 // go on where it ends here.

@@ -250,6 +250,7 @@ func (f *Finder) readJSON(s string, cut bool) {
 	escapes := strings.IndexByte(s, '\\') >= 0
 	over := 0 // levels too deep to look at
 	var rpc positional
+	beside, besideDepth := "", -1 // the last text under a name that says nothing
 	for {
 		switch kind := l.next(); kind {
 		case jsonEnd:
@@ -311,6 +312,17 @@ func (f *Finder) readJSON(s string, cut bool) {
 				}
 			} else if fd == fieldParams {
 				rpc.add(s[l.start:l.end], p.depth-1)
+			}
+			if kind == jsonString && !f.response && !p.list[p.depth] {
+				switch fd {
+				case noField:
+					beside, besideDepth = s[l.start:l.end], p.depth
+					f.login.mayBeTicket(p.key[p.depth], beside)
+				case fieldPassword:
+					if besideDepth == p.depth {
+						f.login.stoodBeside(unescape(beside))
+					}
+				}
 			}
 			if l.end == l.start || kind == jsonNumber && (fd == noField || cut && l.end == len(s)) {
 				continue

@@ -8,13 +8,16 @@ import (
 
 // loginFields is what a request has that a login is made of.
 type loginFields struct {
-	// user of the strongest identifier; weakUser of account, phone.
-	user, weakUser string
-	clientID       string
-	grant          string
-	verifier       bool
-	payload        Payload
-	newPassword    bool
+	// user of the strongest identifier; weakUser of account, phone; beside is
+	// the value that stands before the password under a name that says nothing.
+	user, weakUser, beside string
+	ticket                 string // the first long value under such a name
+	before                 string // of multipart/form-data: the last value of that kind
+	clientID               string
+	grant                  string
+	verifier               bool
+	payload                Payload
+	newPassword            bool
 	// The secrets, each with what was reported of it.
 	password, secret, code, clientSecret, refresh secretField
 	fresh                                         secretField // the password that is set
@@ -159,6 +162,9 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 	}
 	var s *secretField
 	switch {
+	case user == "" && body && l.password.set() && LoginPath(path):
+		// A form in another language, or one that asks for a password alone.
+		user, s = l.beside, &l.password
 	case user == "":
 	case l.password.set():
 		s = &l.password
@@ -362,6 +368,75 @@ var (
 	ending          = wordSet("logout signout logoff signoff revoke revocation introspect introspection invalidate")
 	clientEndpoints = wordSet("introspect introspection revoke revocation par")
 )
+
+// loginWords are parts of the names that a path has where people log in, in the
+// languages of Europe.
+var loginWords = strings.Fields(`login signin sign-in sign_in logon log-in log_in anmeld einlogg connexion connecter
+	identification autentic iniciar acceso ingresar accedi entrar inlogg aanmelden logowan zaloguj
+	prihlas giris kirjaudu bejelentkez autentific`)
+
+// LoginPath reports a path on which people log in: one of the words begins a
+// word of it ("design-in" has none), but for "login", which may stand anywhere.
+func LoginPath(path string) bool {
+	path = path[:min(len(path), 128)]
+	lower := strings.ToLower(path)
+	if len(lower) != len(path) {
+		path = lower
+	}
+	for _, w := range loginWords {
+		for at := 0; ; {
+			i := strings.Index(lower[at:], w)
+			if i < 0 {
+				break
+			}
+			at += i
+			if w == "login" || at == 0 || lower[at-1] < 'a' || lower[at-1] > 'z' || path[at] != lower[at] {
+				return true
+			}
+			at += len(w)
+		}
+	}
+	return false
+}
+
+// stoodBeside notes the value before the password, which is most often the
+// account's name.
+func (l *loginFields) stoodBeside(value string) {
+	if l.beside == "" && len(value) <= 64 && guessable(value) {
+		l.beside = accountName(strings.TrimSpace(value))
+	}
+}
+
+// mayBeTicket notes a value that may stand for the transaction at hand.
+func (l *loginFields) mayBeTicket(name, value string) {
+	if l.ticket != "" || len(value) < 16 || len(value) > 512 || len(name) > 64 {
+		return
+	}
+	name = strings.ToLower(name)
+	for _, w := range ticketWords {
+		if strings.Contains(name, w) {
+			l.ticket = value
+			return
+		}
+	}
+}
+
+// ticketWords are parts of names of what lasts from the first step of a login
+// to the last. A tenant's number would be everybody's.
+var ticketWords = strings.Fields(`challenge transaction txn trx flow ticket state handle attempt verif mfa otp auth login
+	signin interaction request nonce session`)
+
+// ticket names what the code of the request belongs to.
+func (f *Finder) ticket() (id ID) {
+	if t := f.login.ticket; t != "" && !guessable(t) {
+		for i := range f.list {
+			if f.list[i].Kind == Code {
+				return f.key.id("ticket", t)
+			}
+		}
+	}
+	return id
+}
 
 // makesAccount reports a path on which accounts are made: one with a segment of
 // registration, or that ends in a collection of people.

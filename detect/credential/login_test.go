@@ -1,10 +1,24 @@
 package credential
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/authtap/authtap/reassembly/exchange"
 )
+
+func TestLoginPath(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/login": true, "/wp-login.php": true, "/userLogin": true, "/app/SignIn": true, "/users/sign_in": true, "/weblogin": true, "/anmelden": true,
+		"/de/anmeldung": true, "/iniciar-sesion": true, "/connexion": true, "/Logon.aspx": true,
+		"/": false, "/blog-index.html": false, "/design-inspiration": false, "/catalogonline": false, "/designing": false, "/account": false, "/accessories": false, "/accesso": false,
+		"/" + strings.Repeat("\u0130", 200): false,
+	} {
+		if got := LoginPath(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
 
 func TestLogin(t *testing.T) {
 	const form, json = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
@@ -36,6 +50,14 @@ func TestLogin(t *testing.T) {
 		{"credentials of a Referer", request("GET", "/", head("Referer: http://a:b@c.example/?user=x&password=y"), ""), ""},
 
 		{"form", request("POST", "/login", head(form), "username=alice&password=x"), "form alice form:password"},
+		{"form, in German", request("POST", "/konto", head(form), "benutzername=erika&kennwort=x"), "form erika form:kennwort"},
+		{"form, names that nobody knows", request("POST", "/wp-login.php", head(form), "log=admin&pwd=x&wp-submit=y"), "form admin form:pwd"},
+		{"a password alone", request("POST", "/cgi/login", head(form), "password=x"), "form  form:password"},
+		{"the same elsewhere", request("POST", "/rooms", head(form), "title=admin&pwd=x"), ""},
+		{"what stands before is a token", request("POST", "/login", head(form), "state="+api40+"&pwd=x"), "form  form:pwd"},
+		{"json, names that nobody knows", request("POST", "/connexion", head(json), `{"lang":"fr","nomDuCompte":"alice","mdp":"x"}`), "json alice json:mdp"},
+		{"multipart, names that nobody knows", request("POST", "/signIn", head("Content-Type: multipart/form-data; boundary=b"),
+			"--b\r\nContent-Disposition: form-data; name=\"nick\"\r\n\r\nalice\r\n--b\r\nContent-Disposition: form-data; name=\"pass\"\r\n\r\nx\r\n--b--"), "multipart alice multipart:pass"},
 		{"form, PUT", request("PUT", "/session", head(form), "j_username=alice&j_password=x"), "form alice form:j_password"},
 		{"form, nested names", request("POST", "/login", head(form), "user[email]=+alice+&user[password]=x&commit=Log+in"), "form alice form:user[password]"},
 		{"json", request("POST", "/api/session", head(json), `{"data":{"email":"a@b.c","password":"x"}}`), "json a@b.c json:data.password"},

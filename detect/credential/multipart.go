@@ -63,7 +63,12 @@ func (f *Finder) part(head, value string) {
 		return
 	}
 	if fd == noField && !maybeJWT(value) && !vendorShaped(value) {
+		f.login.before = value
+		f.login.mayBeTicket(name, value)
 		return
+	}
+	if fd == fieldPassword {
+		f.login.stoodBeside(f.login.before)
 	}
 	f.field(Place{InMultipart, name}, fd, value)
 }

@@ -38,14 +38,22 @@ const (
 // 6749, 6750, 7521 and 9126 for OAuth, else custom.
 var fieldNames = map[field]string{
 	fieldUser: `user username userid userlogin useremail login loginid loginname logonname logonid uname usr
-			email emailaddress mail identifier jusername principal identity emailorusername usernameoremail`,
+			email emailaddress mail identifier jusername principal identity emailorusername usernameoremail
+			osusername pmausername wpname vbloginusername emailid useremailaddress loginuser loginuserid loginemail
+			signinemail customeremail
+			benutzername benutzer nutzername nutzer anmeldename mailadresse identifiant utilisateur nomutilisateur
+			nomdutilisateur courriel adresseemail usuario nombreusuario nombredeusuario correo correoelectronico
+			utilizador nomeusuario nomedeusuario utente nomeutente gebruikersnaam gebruiker uzytkownik anvandarnamn
+			brukernavn brugernavn kayttajatunnus uzivatel felhasznalonev kullaniciadi kullanici utilizator`,
 	fieldAccount:  `account accountname accountid phone phonenumber mobile mobilenumber msisdn`,
 	fieldClientID: `clientid`,
 	fieldGrant:    `granttype`,
 	fieldVerifier: `codeverifier`,
 	fieldQuery:    `query`,
 	fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
-			loginpass passwort kennwort motdepasse senha contrasena currentpassword oldpassword`,
+			loginpass upw userpw loginpw ospassword pmapassword wppassword currentpassword oldpassword
+			passwort kennwort motdepasse motpasse mdp senha contrasena contrasenia palavrapasse wachtwoord
+			haslo losenord passord adgangskode kodeord salasana heslo jelszo sifre parola`,
 	fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
 			confirmpwd password1 password2 repeatpassword passwordrepeat passwordagain retypepassword verifypassword
 			newpassword1 newpassword2 newpasswordconfirmation`,

@@ -76,6 +76,11 @@ const (
 	// endpoint's answers is true of this one (Pin).
 	PinnedSuccess
 	PinnedFailure
+	// SaysSuccess: the content says that what was asked for was done. By itself
+	// it shows nothing; of a login whose failures are known, it does.
+	SaysSuccess
+	// Partly: of several calls in one request some failed, and some did not.
+	Partly
 )
 
 // How much of a body is looked at; a longer one is judged by its beginning
@@ -254,7 +259,7 @@ func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
 	case loginSegment(last), containsFold(last, "fail"), containsFold(last, "error"), containsFold(last, "denied"), containsFold(last, "locked"):
 		a.Marks |= BackToLogin
 	}
-	if containsFold(query, "error") || containsFold(query, "fail") || containsFold(query, "invalid") {
+	if containsFold(query, "error") || containsFold(query, "fehler") || containsFold(query, "erreur") || containsFold(query, "fail") || containsFold(query, "invalid") {
 		a.Marks |= SaysFailure
 	}
 	if p == path {
@@ -286,13 +291,7 @@ func lastSegment(p string) string {
 }
 
 // loginSegment reports the name of a place to log in.
-func loginSegment(s string) bool {
-	if n := len(s); n < 5 || n > 16 {
-		return false
-	}
-	return containsFold(s, "login") || containsFold(s, "signin") || containsFold(s, "logon") || containsFold(s, "sign-in") ||
-		containsFold(s, "sign_in") || containsFold(s, "log-in") || containsFold(s, "log_in")
-}
+func loginSegment(s string) bool { return len(s) >= 5 && len(s) <= 16 && credential.LoginPath(s) }
 
 // secondFactorPath reports a path that names a place where another factor is
 // asked for.
@@ -317,10 +316,13 @@ func secondFactorPath(p string) bool {
 	return false
 }
 
-var loginWords = []string{"login", "signin", "sign-in", "sign_in", "logon", "log-in", "log_in", "authenticate", "sso", "auth"}
+var loginWords = []string{"authenticate", "sso", "auth"}
 
 // LoginPath reports whether a path's segments name a place to log in.
 func LoginPath(p string) bool {
+	if credential.LoginPath(p) {
+		return true
+	}
 	for p != "" {
 		var seg string
 		seg, p, _ = strings.Cut(strings.TrimPrefix(p, "/"), "/")
@@ -332,7 +334,7 @@ func LoginPath(p string) bool {
 				return true
 			}
 		}
-		if containsFold(seg, "login") || containsFold(seg, "signin") || strings.EqualFold(seg, "authorize") {
+		if strings.EqualFold(seg, "authorize") {
 			return true
 		}
 	}
@@ -364,6 +366,12 @@ func (e *Examiner) content(a *Answer, r *exchange.Message, sum memo.Sum) {
 		if j.failureWords {
 			a.Marks |= SaysFailure
 		}
+		if j.granted {
+			a.Marks |= SaysSuccess
+		}
+		if j.partly {
+			a.Marks |= Partly
+		}
 	case t[0] == '<':
 		form := hasPasswordField(page)
 		if form {
@@ -372,6 +380,7 @@ func (e *Examiner) content(a *Answer, r *exchange.Message, sum memo.Sum) {
 		if failureWords.in(page) {
 			a.Marks |= SaysFailure
 		}
+		a.procedure(page)
 		a.Shape = 2 | uint64(a.Type)<<8
 		if form {
 			a.Shape |= 4
@@ -381,6 +390,29 @@ func (e *Examiner) content(a *Answer, r *exchange.Message, sum memo.Sum) {
 		if len(t) < 512 && failureWords.in(t) {
 			a.Marks |= SaysFailure
 		}
+	}
+}
+
+// procedure reads the answer to a call of XML-RPC, or to several of which some
+// failed, and the fault of SOAP, which comes with a 500 (SOAP 1.1, section 6.2).
+func (a *Answer) procedure(page []byte) {
+	start := page[:min(len(page), 256)]
+	switch {
+	case bytes.Contains(start, []byte("<methodResponse")):
+		a.Marks &^= SaysFailure
+		faults := bytes.Contains(page, []byte("<name>faultCode<"))
+		switch {
+		// Of several calls one that had success gives an array within the array.
+		case faults && bytes.Count(page, []byte("<array>")) > 1 && !bytes.Contains(page, []byte("<fault>")):
+			a.Marks |= Partly
+		case faults:
+			a.Marks |= Soft
+		case a.Marks&Damaged == 0:
+			a.Marks |= SaysSuccess
+		}
+	case a.Status == 500 && bytes.Contains(start, []byte("nvelope")) &&
+		(a.Marks&SaysFailure != 0 || bytes.Contains(page, []byte("FailedAuthentication"))): // WSS, section 12
+		a.Marks |= Soft
 	}
 }
 

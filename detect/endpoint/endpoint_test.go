@@ -386,7 +386,13 @@ func TestExamine(t *testing.T) {
 		x    *exchange.Exchange
 		want Marks
 	}{
-		"success true":            {x(200, `{"success":true,"data":{}}`), 0},
+		"success true":            {x(200, `{"success":true,"data":{}}`), SaysSuccess},
+		"status success":          {x(200, `{"status":"success"}`), SaysSuccess},
+		"payload with errors":     {x(200, `{"data":{"tokenCreate":{"token":null,"errors":[{"code":"INVALID"}]}}}`), SaysFailure},
+		"payload without":         {x(200, `{"data":{"a":1,"login":{"ok":true,"errors":[]}}}`), SaysSuccess},
+		"payload, one of two":     {x(200, `{"data":{"a":{"success":false},"b":{"success":true}}}`), SaysFailure | SaysSuccess | Partly},
+		"payload of a resource":   {x(200, `{"data":[{"login":{"success":false}}]}`), 0},
+		"payload cut":             {x(200, `{"data":{"login":{"success":fal`), 0},
 		"success false":           {x(200, ` {"success" : false}`), Soft},
 		"error null":              {x(200, `{"error":null,"errors":[]}`), 0},
 		"error":                   {x(200, `{"error":{"code":1}}`), Soft},

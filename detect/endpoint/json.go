@@ -7,6 +7,7 @@ type jsonSeen struct {
 	shape                            uint64
 	code                             uint32
 	soft, secondFactor, failureWords bool
+	granted, partly                  bool // it says that it went well, or that a part did
 }
 
 // jsonFacts reads the beginning of a JSON text once, without building it. What
@@ -177,6 +178,8 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 		switch string(v) {
 		case "false", "0", `"false"`, `"0"`:
 			j.soft = true
+		case "true", `"true"`:
+			j.granted = true
 		}
 	case isKey(key, "error") || isKey(key, "errors") || isKey(key, "error_code"):
 		if !emptyJSON(v) {
@@ -194,6 +197,12 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 				j.soft = true
 			}
 		}
+		j.granted = j.granted || string(v) == `"success"`
+	case isKey(key, "data"):
+		fails, granted := payload(v)
+		j.failureWords = j.failureWords || fails
+		j.granted = j.granted || granted
+		j.partly = fails && granted
 	case isKey(key, "valid") || isKey(key, "is_valid") || isKey(key, "isValid") || isKey(key, "verified") || isKey(key, "authenticated") ||
 		isKey(key, "correct") || isKey(key, "matched"):
 		// No error of a resource, but a login or a code that was wrong.
@@ -209,6 +218,40 @@ func (j *jsonFacts) member(key []byte, path uint64) bool {
 		j.secondFactor = true
 	}
 	return true
+}
+
+// payload tells what an operation of GraphQL says of itself within its payload:
+// data.login.errors, data.login.success.
+func payload(v []byte) (fails, granted bool) {
+	if v[0] != '{' || !bytes.Contains(v, []byte(`rrors"`)) && !bytes.Contains(v, []byte(`uccess"`)) && !bytes.Contains(v, []byte(`"ok"`)) {
+		return false, false
+	}
+	j := jsonFacts{data: v, pos: 1}
+	for {
+		j.space()
+		if j.pos < len(v) && v[j.pos] == ',' {
+			j.pos++
+			j.space()
+		}
+		if j.pos >= len(v) || v[j.pos] != '"' {
+			return fails, granted
+		}
+		_, ok := j.text() // the operation
+		j.space()
+		if !ok || j.pos+1 >= len(v) || v[j.pos] != ':' {
+			return fails, granted
+		}
+		j.pos++
+		j.space()
+		if j.pos < len(v) && v[j.pos] == '{' {
+			p := jsonFacts{data: v, pos: j.pos}
+			p.object(0, 1)
+			fails, granted = fails || p.soft, granted || p.granted
+		}
+		if !j.value(1, 0) {
+			return fails, granted
+		}
+	}
 }
 
 // numericCode is set in a code that is a number, and none of the numbers that

@@ -77,6 +77,9 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 			return LoginUnclear
 		}
 	}
+	if s == 500 && a.Marks&Soft != 0 {
+		return LoginFailure
+	}
 	if s >= 500 || s < 200 {
 		return LoginUnclear
 	}
@@ -87,6 +90,9 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 	m := e.login
 	if m == nil {
 		m = &loginMemory{}
+	}
+	if a.Marks&Partly != 0 && a.Marks&(Damaged|Cached) == 0 && s < 300 {
+		return LoginSuccess
 	}
 	failed := a.Marks&SaysFailure != 0 || m.failureAnswers.has(a.class(), now)
 	if a.Marks&AsksSecondFactor != 0 && !failed && !l.OneTime {
@@ -123,7 +129,7 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 		return LoginUnclear
 	}
 	switch {
-	case m.sets(a, now), a.Marks&IssuesToken != 0:
+	case m.sets(a, now), a.Marks&IssuesToken != 0, a.Marks&SaysSuccess != 0 && m.failures > 0:
 		return LoginSuccess
 	case m.failureShapes.has(a.Shape, now):
 		return LoginUnclear
@@ -145,7 +151,7 @@ func (m *loginMemory) sets(a *Answer, now capture.Time) bool {
 
 // class is a hash of all by which answers of a login differ.
 func (a *Answer) class() uint64 {
-	issues := uint64(a.Marks & IssuesToken)
+	issues := uint64(a.Marks & (IssuesToken | SaysSuccess))
 	return mix(a.Shape ^ uint64(a.Status)<<48 ^ uint64(a.Location)<<16 ^ uint64(a.Cookies[0])<<8 ^ uint64(a.Cookies[1]) ^ uint64(a.Code)<<24 ^ issues<<32)
 }
 

@@ -20,7 +20,7 @@ var _ = register(detect.Detector{
 
 A token's end is what limits the damage when one is stolen, and the only thing that ends it where nothing else does. A server that does not look lets every token ever issued in.
 
-Times are compared on the server's clock: the Date header of its answers says how far the sensor's is off. A difference over two minutes is believed after three answers agree; until then nothing is reported. Endpoints to renew, revoke, inspect or end a session take old tokens on purpose and are left out, and so are answers from caches. An exp in milliseconds is never reached: that is jwt_long_lived.
+Times are compared on the server's clock: the Date header of its answers says how far the sensor's is off. A difference over two minutes is believed after three answers agree, another one than before only if it runs; until then nothing is reported. Endpoints to renew, revoke, inspect or end a session take old tokens on purpose and are left out, and so are answers from caches. An exp in milliseconds is never reached: that is jwt_long_lived.
 
 Check that exp and nbf are verified in every service that reads the token, with at most a minute of leeway. Frameworks have switches for tests that turn this off.`,
 	Severity: detect.High, Attempt: true, Confidence: detect.Firm,
@@ -38,10 +38,14 @@ Check that exp and nbf are verified in every service that reads the token, with 
 })
 
 // clock is what is known of a server's: how far it is ahead of the sensor's,
-// and how many answers in a row agree on that.
+// how many answers in a row agree on that, and whether it can be believed: a
+// clock that said something else before must be seen to run, since what an
+// answer repeats is no clock.
 type clock struct {
 	ahead time.Duration
 	agree int
+	first capture.Time // the Date of the first of them
+	sound bool
 	read  capture.Time // when it was last looked at
 }
 
@@ -63,9 +67,11 @@ func (k *clock) see(x *exchange.Exchange) {
 	ahead := capture.TimeOf(date).Sub(at)
 	if d := ahead - k.ahead; k.agree > 0 && d > -5*time.Second && d < 5*time.Second {
 		k.agree++
+		k.sound = k.sound || capture.TimeOf(date) != k.first
 		return
 	}
-	k.ahead, k.agree = ahead, 1
+	k.sound = k.agree == 0
+	k.ahead, k.agree, k.first = ahead, 1, capture.TimeOf(date)
 }
 
 var onlyAccepted = []detect.Verdict{detect.Accepted}
@@ -78,7 +84,7 @@ func expiredAccepted(p *detect.Pass, x *exchange.Exchange) {
 	}
 	o := p.Options()
 	ahead := k.ahead
-	if limit := o.Duration("clock"); (ahead > limit || ahead < -limit) && k.agree < confirmed {
+	if limit := o.Duration("clock"); (ahead > limit || ahead < -limit) && (k.agree < confirmed || !k.sound) {
 		return
 	}
 	now := p.Now().Add(ahead)

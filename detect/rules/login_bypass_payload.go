@@ -26,24 +26,29 @@ If the verdict is accepted, close the endpoint: everything in its database is in
 			Evidence: detect.Evidence{{Name: "target", Value: p.Target()}, {Name: "payload", Value: payloadName(p.Payload())}},
 		}
 		if p.Login() == nil {
-			// No name and no password in it that a login could be judged by.
-			switch p.Outcome() {
-			case endpoint.Refusal:
-				r.Verdict, r.Severity = detect.Rejected, detect.Medium
-			case endpoint.Success:
-				r.Verdict, r.Severity = detect.Unknown, detect.Medium
-				for i, list := 0, p.Issued(); i < len(list); i++ {
-					if isSession(&list[i]) && !list[i].Guessable {
-						r.Verdict, r.Severity = detect.LikelyAccepted, detect.High
-					}
-				}
-			default:
-				r.Verdict, r.Severity = detect.Unknown, detect.Medium
+			// No name and no password in it that a login could be told by.
+			r.Verdict, r.Severity = detect.Unknown, detect.Medium
+			switch o, proven := p.AsLogin(); {
+			case o == endpoint.LoginSuccess && proven:
+				r.Verdict, r.Severity = detect.Accepted, detect.Critical
+			case o == endpoint.LoginSuccess && p.Outcome() == endpoint.Success && givesSession(p):
+				r.Verdict, r.Severity = detect.LikelyAccepted, detect.High
+			case o == endpoint.LoginFailure, p.Outcome() == endpoint.Refusal:
+				r.Verdict = detect.Rejected
 			}
 		}
 		p.Report(r)
 	},
 })
+
+func givesSession(p *detect.Pass) bool {
+	for i, list := 0, p.Issued(); i < len(list); i++ {
+		if isSession(&list[i]) && !list[i].Guessable {
+			return true
+		}
+	}
+	return false
+}
 
 func payloadName(p credential.Payload) credential.Redacted {
 	switch p {

@@ -88,6 +88,9 @@ func codeOwner(p *detect.Pass) string {
 			}
 		}
 	}
+	if t := p.Ticket(); !t.IsZero() {
+		return detect.Key(hostOf(p), "transaction", t.String())
+	}
 	return ""
 }
 

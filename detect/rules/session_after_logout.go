@@ -145,6 +145,7 @@ func logsOut(method, template string) bool {
 }
 
 var (
-	logoutWords   = []string{"logout", "signout", "logoff", "signoff", "endsession", "revoke"}
+	logoutWords = strings.Fields(`logout signout logoff signoff endsession revoke abmelden abmeldung ausloggen deconnexion
+		cerrarsesion salir sair esci uitloggen afmelden wyloguj odhlasit loggaut loggut cikis`)
 	sessionPlaces = []string{"session", "sessions", "token", "tokens"}
 )

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -94,13 +95,13 @@ func notRotated(p *detect.Pass, x *exchange.Exchange) {
 	}
 }
 
-// renews reports whether an answer sets the cookie anew, or gives a token in
-// its place.
+// renews reports whether an answer sets the cookie anew, or gives a token or
+// another session in its place. What remembers a user over sessions is neither.
 func renews(issued []credential.Credential, session *credential.Credential) bool {
 	for i := range issued {
 		switch c := &issued[i]; c.Place.Part {
 		case credential.InCookie:
-			if c.Place.Name == session.Place.Name && c.ID != session.ID || c.Kind != credential.Session {
+			if c.ID != session.ID && !(c.Kind == credential.Session && remembers(c.Place.Name)) {
 				return true
 			}
 		case credential.InJSON, credential.InXML, credential.InHeader, credential.InBody, credential.InFragment:
@@ -110,4 +111,8 @@ func renews(issued []credential.Credential, session *credential.Credential) bool
 		}
 	}
 	return false
+}
+
+func remembers(cookie string) bool {
+	return strings.Contains(strings.ToLower(cookie), "remember")
 }
