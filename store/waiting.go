@@ -106,27 +106,21 @@ func (st *SpoolState) add(path string, done int64, aside bool) error {
 }
 
 // newest is the latest time that rows tell of: about when they came.
-func (r *Rows) newest() (t detect.Timestamp) {
-	for i := range r.Findings {
-		t = max(t, r.Findings[i].LastSeen)
-	}
-	for i := range r.Occurrences {
-		t = max(t, r.Occurrences[i].Minute)
-	}
-	for i := range r.AuthEvents {
-		t = max(t, r.AuthEvents[i].Time)
-	}
-	for i := range r.Heartbeats {
-		t = max(t, r.Heartbeats[i].Time)
-	}
-	for i := range r.Endpoints {
-		t = max(t, r.Endpoints[i].Last)
-	}
-	for i := range r.Credentials {
-		t = max(t, r.Credentials[i].Last)
-	}
-	for i := range r.Issuers {
-		t = max(t, r.Issuers[i].Last)
+func (r *Rows) newest() detect.Timestamp {
+	return max(
+		latest(r.Findings, func(f *detect.Finding) detect.Timestamp { return f.LastSeen }),
+		latest(r.Occurrences, func(o *detect.Occurrence) detect.Timestamp { return o.Minute }),
+		latest(r.AuthEvents, func(e *detect.AuthEvent) detect.Timestamp { return e.Time }),
+		latest(r.Heartbeats, func(h *Heartbeat) detect.Timestamp { return h.Time }),
+		latest(r.Endpoints, func(e *detect.Endpoint) detect.Timestamp { return e.Last }),
+		latest(r.Credentials, func(u *detect.Use) detect.Timestamp { return u.Last }),
+		latest(r.Issuers, func(k *detect.IssuerKey) detect.Timestamp { return k.Last }),
+	)
+}
+
+func latest[T any](rows []T, of func(*T) detect.Timestamp) (t detect.Timestamp) {
+	for i := range rows {
+		t = max(t, of(&rows[i]))
 	}
 	return t
 }
