@@ -25,7 +25,7 @@ func (p *program) rules() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
 		Short: "Check and try rules of your own",
-		Args:  arguments(1, 1, "a command: check or test"),
+		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(p.rulesCheck(), p.rulesTest())

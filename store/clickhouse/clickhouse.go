@@ -135,6 +135,13 @@ func (s *Store) ready(f form) { s.form.Store(&f) }
 // Address is the server's host, port and database, without user and password.
 func (s *Store) Address() string { return s.address }
 
+// CheckAddress says what is wrong with the address of a store, as far as that
+// can be told without asking the server.
+func CheckAddress(dsn string) error {
+	_, err := parseDSN(dsn, Options{})
+	return err
+}
+
 // parseDSN reads the address. Its errors do not repeat it: it may hold a
 // password.
 func parseDSN(dsn string, o Options) (*driver.Options, error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/authtap/authtap/detect"
 	"github.com/authtap/authtap/detect/custom"
+	"github.com/authtap/authtap/store/clickhouse"
 	"github.com/authtap/authtap/store/trigger"
 )
 
@@ -43,22 +45,27 @@ func Load(from Sources) (Settings, error) {
 	}
 	s.Detectors, s.Overrides, s.Pins, s.Suppress, s.Triggers = file.options, file.overrides, file.pins, file.suppress, file.triggers
 
+	places := map[string]string{} // where a setting was set, in words
 	all.VisitAll(func(f *pflag.Flag) {
 		if err != nil {
 			return
 		}
-		if set := from.Flags.Lookup(f.Name); set != nil && set.Changed && isSetting(set) {
-			err = assign(f, flagValues(set), "--"+f.Name)
-			return
-		}
 		variable := "AUTHTAP_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v, ok := from.Environ(variable); ok && v != "" {
-			err = assign(f, []string{v}, variable)
-			return
+		var place string
+		var texts []string
+		if set := from.Flags.Lookup(f.Name); set != nil && set.Changed && isSetting(set) {
+			place, texts = "--"+f.Name, flagValues(set)
+		} else if v, ok := from.Environ(variable); ok && v != "" {
+			place, texts = variable, []string{v}
+		} else if v, ok := file.values[f.Name]; ok {
+			place, texts = fmt.Sprintf("%s:%d: %s", from.File, v.line, f.Name), v.texts
+			if len(texts) > 1 && !several(f.Value) {
+				err = fmt.Errorf("%s: a single value is expected here", place)
+				return
+			}
 		}
-		if v, ok := file.values[f.Name]; ok {
-			err = assign(f, v.texts, fmt.Sprintf("%s:%d: %s", from.File, v.line, f.Name))
-		}
+		places[f.Name] = place
+		err = assign(f, texts, place)
 	})
 	if err != nil {
 		return s, err
@@ -72,7 +79,17 @@ func Load(from Sources) (Settings, error) {
 		s.Custom = append(s.Custom, rules.Rules...)
 		s.Suppress = append(s.Suppress, rules.Suppress...)
 	}
-	return s, s.check(from.Detectors)
+	err = s.check(from.Detectors)
+	if m, ok := errors.AsType[misfit](err); ok {
+		err = fmt.Errorf("%s: %w", cmp.Or(places[m.setting], m.setting), m.error)
+	}
+	return s, err
+}
+
+// misfit is a mistake in a setting, to be told with its place.
+type misfit struct {
+	error
+	setting string
 }
 
 func isSetting(f *pflag.Flag) bool {
@@ -83,10 +100,31 @@ func isSetting(f *pflag.Flag) bool {
 func assign(f *pflag.Flag, values []string, where string) error {
 	for _, v := range values {
 		if err := f.Value.Set(v); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+			return fmt.Errorf("%s: %w", where, InWords(err))
 		}
 	}
 	return nil
+}
+
+// InWords gives an error of reading a value as the other mistakes are told.
+func InWords(err error) error {
+	n, ok := errors.AsType[*strconv.NumError](err)
+	switch {
+	case !ok:
+		return err
+	case n.Func == "ParseBool":
+		return fmt.Errorf("%q is neither true nor false", n.Num)
+	}
+	return fmt.Errorf("%q is not a whole number", n.Num)
+}
+
+// several reports whether a setting may have more than one value.
+func several(v pflag.Value) bool {
+	switch v.(type) {
+	case pflag.SliceValue, *Limits, *Days, *Prefixes, *ServiceCredentials, *Hosts, *Tunnels, *TunnelPorts:
+		return true
+	}
+	return false
 }
 
 func flagValues(f *pflag.Flag) []string {
@@ -106,9 +144,17 @@ func (s *Settings) check(detectors []detect.Detector) error {
 	exists := func(name string) bool {
 		return builtIn(name) || slices.ContainsFunc(s.Custom, func(r custom.Rule) bool { return r.Name.Text == name })
 	}
-	for _, name := range slices.Concat(s.Only, s.Disable) {
-		if !exists(name) {
-			return fmt.Errorf("there is no detector %q: authtap detectors lists them", name)
+	wrong := func(setting, format string, values ...any) error {
+		return misfit{fmt.Errorf(format, values...), setting}
+	}
+	for _, x := range []struct {
+		setting string
+		names   []string
+	}{{"only", s.Only}, {"disable", s.Disable}} {
+		for _, name := range x.names {
+			if !exists(name) {
+				return wrong(x.setting, "there is no detector %q: authtap detectors lists them", name)
+			}
 		}
 	}
 	for i := range s.Suppress {
@@ -119,25 +165,29 @@ func (s *Settings) check(detectors []detect.Detector) error {
 	switch scheme, rest, _ := strings.Cut(s.Store, ":"); {
 	case s.Store == "none":
 	case !slices.Contains([]string{"sqlite", "clickhouse", "clickhouses"}, scheme):
-		return fmt.Errorf("store: there is no kind %q: it is sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, clickhouses:// the same with TLS, or none", scheme)
+		return wrong("store", "there is no kind %q: it is sqlite:PATH, clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, clickhouses:// the same with TLS, or none", scheme)
 	case rest == "":
-		return fmt.Errorf("store: %s: names no place", scheme)
+		return wrong("store", "%s: names no place", scheme)
+	case scheme != "sqlite":
+		if err := clickhouse.CheckAddress(s.Store); err != nil {
+			return wrong("store", "%w", err)
+		}
 	}
 	switch {
 	case s.Shards < 0 || s.Shards > 1024:
-		return fmt.Errorf("shards: %d is not between 0 and 1024", s.Shards)
+		return wrong("shards", "%d is not between 0 and 1024", s.Shards)
 	case s.Rings < 0 || s.Rings > 64:
-		return fmt.Errorf("rings: %d is not between 0 and 64", s.Rings)
+		return wrong("rings", "%d is not between 0 and 64", s.Rings)
 	case s.NoDecap && len(s.DecapOnly) > 0:
-		return errors.New("no-decap and decap-only exclude each other")
+		return wrong("no-decap", "it and decap-only exclude each other")
 	case s.MaxFindings < 1:
-		return fmt.Errorf("max-findings: %d is less than 1", s.MaxFindings)
+		return wrong("max-findings", "%d is less than 1", s.MaxFindings)
 	case s.SpoolMax < 1<<20:
-		return fmt.Errorf("spool-max: %v is less than 1MiB", s.SpoolMax)
+		return wrong("spool-max", "%v is less than 1MiB", s.SpoolMax)
 	case s.Memory != 0 && s.Memory < 64<<20:
-		return fmt.Errorf("memory: %v is less than 64MiB", s.Memory)
+		return wrong("memory", "%v is less than 64MiB", s.Memory)
 	case s.SnapLen < 68 || s.SnapLen > 256<<10:
-		return fmt.Errorf("snaplen: %d is not between 68 and 262144", s.SnapLen)
+		return wrong("snaplen", "%d is not between 68 and 262144", s.SnapLen)
 	}
 	return nil
 }

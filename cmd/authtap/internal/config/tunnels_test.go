@@ -15,7 +15,7 @@ func TestTunnelMistakes(t *testing.T) {
 		{"", "wireguard", "", `there is no tunnel "wireguard": it is one of mpls, `},
 		{"", "gre,", "", `there is no tunnel ""`},
 		{"decap-only: [gre, gtp]\n", "", "", `authtap.yaml:1: decap-only: there is no tunnel "gtp"`},
-		{"no-decap: true\n", "gre", "", "no-decap and decap-only exclude each other"},
+		{"no-decap: true\n", "gre", "", "no-decap: it and decap-only exclude each other"},
 		{"", "", "vxlan", `"vxlan" is not TUNNEL=PORT`},
 		{"", "", "gre=47", `there is no tunnel "gre" over UDP`},
 		{"", "", "vxlan=0", `vxlan: "0" is not a port`},
