@@ -74,7 +74,7 @@ func TestReload(t *testing.T) {
 	w := &wire{Source: source, at: map[uint64]func() bool{
 		30: hup("disable: [cleartext_credential]\nshards: x\n", "the configuration stays as it is: "+file+":2"),
 		40: hup("disable: [cleartext_credential]\njwt-secrets: "+dir+"/none\n", "the configuration stays as it is: cannot read the secrets"),
-		50: hup("only: [brute_force, user_agent]\n", `stays as it is: there is no detector "user_agent"`),
+		50: hup("only: [brute_force, user_agent]\n", "stays as it is: "+file+`:1: only: there is no detector "user_agent"`),
 		60: hup("only: [brute_force]\nshards: 7\nsensor: other\n", "the configuration is reloaded"),
 	}}
 	write("disable: [brute_force]\nstore: none\nsensor: here\nshards: 2\n")

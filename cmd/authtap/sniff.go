@@ -34,9 +34,10 @@ of a switch. It needs CAP_NET_RAW:
 
 FILTER is an expression as for tcpdump; it does not see into tunnels, which
 --inner-filter does. Each version of a finding is printed as it comes. SIGINT
-ends, SIGUSR1 prints statistics, SIGHUP reloads the configuration file: which
-detectors run and their options, trusted-proxy, hide-principals, jwt-secrets,
-fail-on and max-findings; all else needs a new start.`,
+ends, SIGUSR1 prints statistics, SIGHUP reloads the configuration file: detectors
+and their options, rules, suppressions, endpoints, triggers, and how exchanges are
+judged. What is captured and where it goes (learned, listen, key-file and sensor,
+too) needs a new start, and is told.`,
 		Example: `  authtap sniff -i eth1 tcp port 8080
   authtap sniff -i eth1 --inner-filter 'net 10.0.0.0/8 and not port 22' udp port 4789
   authtap sniff -i eth1 -i eth2 --store clickhouse://authtap@db:9000/authtap`,

@@ -91,7 +91,7 @@ func advice(err error) string {
 		case errors.Is(err, driver.ErrBatchInvalid):
 			return "check that the table findings is as authtap made it"
 		}
-		return "check that ClickHouse runs there and takes the native protocol (port 9000, or 9440 with clickhouses://), what was written is kept and will not be doubled"
+		return "check that ClickHouse runs there and takes the native protocol (port 9000, or 9440 with clickhouses://)"
 	}
 	switch x.Code {
 	case authenticationFailed:
@@ -99,12 +99,12 @@ func advice(err error) string {
 	case unknownDatabase:
 		return "make it with CREATE DATABASE, or name another in the address"
 	case accessDenied, readonly:
-		return "the user needs INSERT on the tables and SELECT on authtap_migrations, and whoever makes them what docs/clickhouse.md grants"
+		return "who writes needs INSERT on the tables and SELECT on authtap_migrations, who asks SELECT on all, and who makes the tables what docs/clickhouse.md grants"
 	case unknownTable, unknownIdentifier, noSuchColumn:
 		return "the tables are not as authtap made them: name another database in the address"
 	}
 	if slices.Contains(passes, x.Code) {
-		return "the server has too much to do or stops: what was written is kept and will not be doubled"
+		return "the server has too much to do, or is about to stop"
 	}
 	return "the server's log has more on it"
 }

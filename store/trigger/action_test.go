@@ -198,6 +198,16 @@ func TestExecFails(t *testing.T) {
 			t.Errorf("%q: %v", c.command, err)
 		}
 	}
+	// It is run in another folder, so that its name is made whole before.
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("here", []byte("#!/bin/sh\npwd >&2; exit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := newProgram(Exec{Command: []string{"./here"}}); err != nil {
+		t.Error(err)
+	} else if err := p.do(t.Context(), &f); err == nil || err.Error() != `./here: exit status 1: "/\n"` {
+		t.Errorf("a program of this folder: %v", err)
+	}
 	// A program that does not read is no failure of its own.
 	p, err := newProgram(Exec{Command: []string{"true"}})
 	if err != nil {

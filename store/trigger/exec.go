@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -25,6 +26,7 @@ type Exec struct {
 
 type program struct {
 	Exec
+	path string // whole: it is run in another folder
 	shed bool
 }
 
@@ -32,13 +34,17 @@ func newProgram(e Exec) (*program, error) {
 	if len(e.Command) == 0 || e.Command[0] == "" {
 		return nil, errors.New("there is no command")
 	}
-	if _, err := exec.LookPath(e.Command[0]); err != nil {
+	path, err := exec.LookPath(e.Command[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if e.Timeout <= 0 {
 		e.Timeout = 10 * time.Second
 	}
-	return &program{Exec: e}, nil
+	return &program{Exec: e, path: path}, nil
 }
 
 func (p *program) begin() error { return nil }
@@ -56,7 +62,7 @@ func (p *program) do(ctx context.Context, f *detect.Finding) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, p.Command[0], p.Command[1:]...)
+	cmd := exec.CommandContext(ctx, p.path, p.Command[1:]...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(append(in, '\n'))

@@ -144,6 +144,13 @@ func (s *Settings) check(detectors []detect.Detector) error {
 	exists := func(name string) bool {
 		return builtIn(name) || slices.ContainsFunc(s.Custom, func(r custom.Rule) bool { return r.Name.Text == name })
 	}
+	for i := range s.Triggers {
+		for _, name := range s.Triggers[i].On.Detectors {
+			if !exists(name) {
+				return fmt.Errorf("trigger %s: there is no detector %q: authtap detectors lists them", s.Triggers[i].Name, name)
+			}
+		}
+	}
 	wrong := func(setting, format string, values ...any) error {
 		return misfit{fmt.Errorf(format, values...), setting}
 	}

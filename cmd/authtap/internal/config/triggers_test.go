@@ -72,6 +72,7 @@ func TestTriggerMistakesSayWhere(t *testing.T) {
 		"triggers:\n  - name: a\n    webhook: {url: soc.example}\n":                         "authtap.yaml:2: trigger a: that is no URL",
 		"triggers:\n  - name: a\n    block: {file: x, allow: [y]}\n":                        `authtap.yaml:3: "y" is not a network`,
 		"triggers:\n  - name: a\n    block: {file: x}\n  - name: a\n    block: {file: y}\n": `authtap.yaml:4: trigger "a" is there twice`,
+		"triggers:\n  - name: a\n    on: {detector: brute}\n    block: {file: x}\n":         `trigger a: there is no detector "brute"`,
 		"triggers:\n  - name: a\n    block: {file: x, private: yes}\n":                      `authtap.yaml:3: "yes" is neither`,
 	} {
 		_, err := load(t, file, nil)
