@@ -11,7 +11,8 @@ const (
 	mostLines = 64
 )
 
-// New gives an exchange that is zero, but for room in its headers.
+// New gives an exchange that is zero, but for room in its headers, where lines
+// of another may still stand.
 func (p *Pool) New() *Exchange {
 	n := len(p.free)
 	if n == 0 {
@@ -38,8 +39,6 @@ func room(h Header) Header {
 	if cap(h) > mostLines {
 		return nil
 	}
-	h = h[:cap(h)]
-	clear(h)
 	return h[:0]
 }
 

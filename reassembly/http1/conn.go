@@ -509,7 +509,7 @@ func (p *conn) succeed(s *slot, at reassembly.Origin) (taken bool) {
 		}
 	}
 	if taken {
-		s.x = nil
+		s.x, s.body = nil, nil
 		x.Response = exchange.Message{}
 		if s.is(byProof) && p.is(gapSeen) {
 			x.Flags |= exchange.AfterGap

@@ -12,6 +12,7 @@ import (
 type slot struct {
 	x     *exchange.Exchange // nil until there is a head
 	at    reassembly.Origin  // of its first byte
+	body  []byte             // for the request's, which waits for the response
 	cost  int                // what is counted as held for it
 	flags slotFlags
 	// Of the request: its first byte, the acknowledgement of the segment that
@@ -351,7 +352,12 @@ func (p *conn) finish(h *half, tail []byte, end point) {
 	}
 	p.complete(s, end.at)
 	if s.x == x && len(m.Body.Bytes) > 0 {
-		m.Body.Bytes = bytes.Clone(m.Body.Bytes)
+		if request {
+			s.body = append(s.body[:0], m.Body.Bytes...)
+			m.Body.Bytes = s.body
+		} else {
+			m.Body.Bytes = bytes.Clone(m.Body.Bytes)
+		}
 		p.shard.charge(s, len(m.Body.Bytes))
 	}
 	lent.Drop(&p.shard.pool)

@@ -6,6 +6,7 @@ const (
 	structsKept   = 1024
 	exchangeBytes = 512 // what an Exchange costs besides its strings and bodies
 	fieldBytes    = 32
+	mostBody      = 4 << 10 // of a request, that is kept with its slot
 )
 
 func (s *Shard) newLive() *live {
@@ -35,7 +36,11 @@ func (s *Shard) newSlot() *slot {
 
 func (s *Shard) freeSlot(t *slot) {
 	s.pool.Charge(-t.cost)
-	*t = slot{}
+	body := t.body[:0]
+	if cap(body) > mostBody {
+		body = nil
+	}
+	*t = slot{body: body}
 	if len(s.slots) < structsKept {
 		s.slots = append(s.slots, t)
 	}
