@@ -12,9 +12,9 @@ import (
 // Limits of a round. They are constants, and the same for any number of
 // shards, because work off the packet path is awaited at the end of each.
 const (
-	roundSegments = 4096
-	roundBytes    = 1 << 20
-	rounds        = 4
+	roundSegments = 2048
+	roundBytes    = 512 << 10
+	rounds        = 8
 	// MaxDelay is the packet time that a round of a live source may span.
 	MaxDelay = 100 * time.Millisecond
 )
