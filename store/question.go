@@ -145,75 +145,138 @@ type Source struct {
 	Sort map[string]string
 	// Many says of what it may be grouped by that there is so much of it that
 	// everything is worked out only for what the limit lets through, which is
-	// looked for first; %s is the column, in a form that is never NULL.
-	Many map[string]string
+	// looked for first; it has the column in a form that is never NULL. Loose is
+	// From, where rows may be there more than once: see Likely.
+	Many  map[string]string
+	Loose string
 	// Behind is put at the end of the query.
 	Behind string
+}
+
+// grouping is what a question is grouped by, in a source's SQL.
+type grouping struct {
+	by, measures []string
+	// groups are columns with their names, order what the rows come by, keys
+	// the columns in the form that Many has.
+	groups, order, keys []string
+	many                bool
+}
+
+func (s *Source) grouping(q *Question) (g grouping) {
+	shape := shapes[q.Of]
+	g.by, g.measures = q.By, shape.Grouped
+	if q.By == nil {
+		g.by, g.measures = shape.By, shape.Own
+	}
+	if g.measures == nil {
+		g.measures = shape.Own
+	}
+	for _, name := range g.by {
+		g.groups = append(g.groups, s.Columns[name]+" AS g_"+name)
+		key := s.Columns[name]
+		if form := s.Many[name]; form != "" {
+			key, g.many = form, true
+		}
+		g.keys = append(g.keys, key)
+		g.order = append(g.order, cmp.Or(s.Sort[name], "g_"+name))
+	}
+	if shape.Order != "" {
+		g.order = append([]string{"m_" + shape.Order + " DESC"}, g.order...)
+	}
+	g.many = g.many && q.Limit > 0 && shape.Order != ""
+	return g
+}
+
+// list gives the columns of an answer.
+func (s *Source) list(g *grouping) string {
+	list := slices.Clone(g.groups)
+	for _, name := range g.measures {
+		if !slices.Contains(g.by, name) && !slices.Contains(g.by, strings.TrimSuffix(name, "s")) {
+			list = append(list, s.Measures[name]+" AS m_"+name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// ordered is the end of a query for the first rows.
+func ordered(order []string, limit int, ties string) (text string) {
+	if len(order) > 0 {
+		text = " ORDER BY " + strings.Join(order, ", ")
+	}
+	if limit > 0 {
+		text += fmt.Sprintf(" LIMIT %d%s", limit, ties)
+	}
+	return text
+}
+
+// where is a query's condition.
+func (s *Source) where(conditions ...string) string {
+	if s.Where != "" {
+		conditions = append([]string{s.Where}, conditions...)
+	}
+	if len(conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(conditions, " AND ")
+}
+
+// grouped gives what rows are grouped by.
+func (g *grouping) grouped() (text string) {
+	for i, name := range g.by {
+		text += [2]string{" GROUP BY ", ", "}[min(i, 1)] + "g_" + name
+	}
+	return text
 }
 
 // Query gives the question in SQL. conditions are those of the filter, in the
 // store's own form, and args what stands for their marks.
 func (s *Source) Query(q *Question, conditions []string, args []any) (string, []any) {
-	shape := shapes[q.Of]
-	by, measures := q.By, shape.Grouped
-	if q.By == nil {
-		by, measures = shape.By, shape.Own
-	}
-	if measures == nil {
-		measures = shape.Own
-	}
-	var groups, keys, order []string
-	many := false
-	for _, name := range by {
-		groups = append(groups, s.Columns[name]+" AS g_"+name)
-		key := "%s"
-		if form := s.Many[name]; form != "" {
-			key, many = form, true
-		}
-		keys = append(keys, key)
-		order = append(order, cmp.Or(s.Sort[name], "g_"+name))
-	}
-	if shape.Order != "" {
-		order = append([]string{"m_" + shape.Order + " DESC"}, order...)
-	}
-	if s.Where != "" {
-		conditions = append([]string{s.Where}, conditions...)
-	}
-	query := func(list, order []string, ties string) string {
-		text := "SELECT " + strings.Join(list, ", ") + " FROM " + s.From
-		if len(conditions) > 0 {
-			text += " WHERE " + strings.Join(conditions, " AND ")
-		}
-		for i, name := range by {
-			text += [2]string{" GROUP BY ", ", "}[min(i, 1)] + "g_" + name
-		}
-		for i, what := range order {
-			text += [2]string{" ORDER BY ", ", "}[min(i, 1)] + what
-		}
-		if q.Limit > 0 {
-			text += fmt.Sprintf(" LIMIT %d%s", q.Limit, ties)
-		}
-		return text
-	}
-	if many && q.Limit > 0 && shape.Order != "" {
+	g := s.grouping(q)
+	if g.many {
 		// Those that are equal at the limit come along: to sort all of them by
 		// what they are called takes longer.
-		first := query(append(slices.Clone(groups), s.Measures[shape.Order]+" AS m_"+shape.Order), order[:1], " WITH TIES")
-		var of, given []string
-		for i, name := range by {
-			of = append(of, fmt.Sprintf(keys[i], s.Columns[name]))
-			given = append(given, fmt.Sprintf(keys[i], "g_"+name))
-		}
-		conditions = append(slices.Clone(conditions), "("+strings.Join(of, ", ")+") IN (SELECT "+strings.Join(given, ", ")+" FROM ("+first+"))")
+		keys := strings.Join(g.keys, ", ")
+		first := "SELECT " + keys + " FROM " + s.From + s.where(conditions...) + " GROUP BY " + keys +
+			ordered([]string{s.Measures[shapes[q.Of].Order] + " DESC"}, q.Limit, " WITH TIES")
+		conditions = append(slices.Clone(conditions), "("+keys+") IN ("+first+")")
 		args = append(slices.Clone(args), args...)
 	}
-	list := groups
-	for _, name := range measures {
-		if !slices.Contains(by, name) && !slices.Contains(by, strings.TrimSuffix(name, "s")) {
-			list = append(list, s.Measures[name]+" AS m_"+name)
-		}
+	return "SELECT " + s.list(&g) + " FROM " + s.From + s.where(conditions...) + g.grouped() + ordered(g.order, q.Limit, "") + s.Behind, args
+}
+
+// guessed is how many times the limit Likely works out.
+const guessed = 4
+
+// Likely gives in SQL what the answer is likely to be of a question that Source
+// has Many things for. What may come within the limit is looked for in Loose,
+// where what is added up is never less than it is. Whether it is the answer says
+// its first column: see Sure. It takes a WITH of ClickHouse's kind.
+func (s *Source) Likely(q *Question, conditions []string, args []any) (text string, all []any, ok bool) {
+	g := s.grouping(q)
+	if !g.many || s.Loose == "" {
+		return "", nil, false
 	}
-	return query(list, order, "") + s.Behind, args
+	order, keys, most := shapes[q.Of].Order, strings.Join(g.keys, ", "), q.Limit*guessed
+	first := "SELECT (" + keys + ",) AS k, " + s.Measures[order] + " AS m FROM " + s.Loose + s.where(conditions...) +
+		" GROUP BY " + keys + ordered([]string{"m DESC"}, most, "")
+	// The keys are worked out once, and then known when the table is opened.
+	with := fmt.Sprintf("WITH (SELECT (groupArray(k), count() < %d, min(m)) FROM (%s)) AS likely ", most, first)
+	in := "(" + keys + ",) IN (SELECT arrayJoin(likely.1))"
+	if len(g.keys) == 1 {
+		in = keys + " IN (SELECT arrayJoin(likely.1).1)"
+	}
+	return with + "SELECT multiIf(likely.2, 2, m_" + order + " > likely.3, 1, 0) AS sure, " + s.list(&g) + " FROM " + s.From +
+		s.where(append(slices.Clone(conditions), in)...) + g.grouped() + ordered(g.order, q.Limit, "") + s.Behind, append(slices.Clone(args), args...), true
+}
+
+// Sure takes the first column from what Likely's query gave, and reports whether
+// it is the answer: whether all that could come within the limit was worked out.
+func (a *Answer) Sure(limit int) (sure bool) {
+	for i, row := range a.Rows {
+		sure = row[0] == int64(2) || row[0] == int64(1) && len(a.Rows) == limit
+		a.Rows[i] = row[1:]
+	}
+	return sure
 }
 
 // Plain gives a column's name in an answer.

@@ -273,15 +273,19 @@ func (s *Store) check(ctx context.Context) error {
 }
 
 // retained are the names that Options.Retain takes, and the tables and columns
-// that they stand for.
-var retained = map[string][]struct{ table, column string }{
-	"findings":    {{"findings", "last_seen"}},
-	"occurrences": {{"occurrences", "minute"}},
-	"auth_events": {{"auth_events", "time"}},
-	"sensors":     {{"sensors", "time"}},
-	"ledgers":     {{"endpoints", "day"}, {"credentials", "day"}, {"issuers", "day"}},
-	"by_hour":     {{"auth_events_by_hour", "hour"}, {"occurrences_by_hour", "hour"}},
-	"by_day":      {{"auth_events_by_day", "day"}, {"occurrences_by_day", "day"}},
+// that they stand for; a row of span days is kept until the last of them is
+// over.
+var retained = map[string][]struct {
+	table, column string
+	span          int
+}{
+	"findings":    {{"findings", "last_seen", 0}},
+	"occurrences": {{"occurrences", "minute", 0}},
+	"auth_events": {{"auth_events", "time", 0}, {"auth_events_by_client", "time", 0}, {"auth_events_by_principal", "time", 0}},
+	"sensors":     {{"sensors", "time", 0}},
+	"ledgers":     {{"endpoints", "day", 0}, {"credentials", "day", 0}, {"issuers", "day", 0}},
+	"by_hour":     {{"auth_events_by_hour", "hour", 0}, {"auth_outcomes_by_hour", "hour", 0}, {"occurrences_by_hour", "hour", 0}},
+	"by_day":      {{"auth_events_by_day", "day", 0}, {"auth_events_by_month", "month", 30}, {"occurrences_by_day", "day", 0}},
 }
 
 // Retained gives the names that Options.Retain takes.
@@ -314,7 +318,7 @@ func (s *Store) retention(ctx context.Context, f form) ([]string, error) {
 		days := s.options.Retain[name]
 		for _, t := range retained[name] {
 			table := f.local(t.table)
-			ttl := fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)", t.column, days)
+			ttl := fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)", t.column, days+t.span)
 			switch has := engines[table]; {
 			case days > 0 && !strings.Contains(has, ttl):
 				all = append(all, fmt.Sprintf("ALTER TABLE %s%s MODIFY %s", table, f.on(), ttl))

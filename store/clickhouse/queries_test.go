@@ -80,7 +80,7 @@ func TestQueries(t *testing.T) {
 	if dsn == "" {
 		dsn = clickhousetest.Start(t).DSN()
 	}
-	s := connect(t, dsn, Options{Timeout: time.Minute})
+	s := connect(t, dsn, Options{Timeout: 10 * time.Minute})
 	if *queriesSize > 0 {
 		generate(t, s, *queriesSize, *queriesDays, []string{"brute_force", "jwt_alg_none", "basic_auth", "password_spraying", "credential_stuffing", "token_guessing", "auth_missing", "cookie_attributes", "cleartext_credential", "jwt_weak_secret", "otp_guessing", "session_after_logout"})
 	}

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -58,8 +59,8 @@ var sorted = map[string]string{
 // time and the memory that a question takes.
 var sources = map[store.Subject]store.Source{
 	store.OfFindings: {
-		From: "findings FINAL", Behind: final, Sort: sorted,
-		Many: map[string]string{"client": "ifNull(%s, toIPv6('::'))", "principal": "%s", "credential": "%s"},
+		From: "findings FINAL", Loose: "findings", Behind: final, Sort: sorted,
+		Many: map[string]string{"client": "ifNull(client_ip, toIPv6('::'))", "principal": "principal", "credential": "credential_id"},
 		Columns: map[string]string{
 			"detector": "detector", "severity": "severity", "verdict": "verdict", "host": "host", "method": "method", "path": "path", "client": "client_ip",
 			"principal": "principal", "credential": "credential_id", "sensor": "sensor", "day": "toDate(last_seen)", "hour": "toStartOfHour(last_seen)",
@@ -70,8 +71,8 @@ var sources = map[store.Subject]store.Source{
 			"first_seen": "min(first_seen)", "last_seen": "max(last_seen)",
 		},
 	},
-	store.OfLogins: {
-		From: "auth_events FINAL", Behind: final, Sort: sorted, Many: map[string]string{"client": "%s", "principal": "%s"},
+	store.OfLogins: { // or what spanned gives
+		From: "auth_events_by_client FINAL", Loose: "auth_events_by_client", Behind: final, Sort: sorted, Many: map[string]string{"client": "client_ip"},
 		Columns: map[string]string{
 			"host": "host", "method": "method", "path": "path", "kind": "kind", "outcome": "outcome", "client": "client_ip",
 			"principal": "principal", "sensor": "sensor", "day": "toDate(time)", "hour": "toStartOfHour(time)",
@@ -103,7 +104,7 @@ var sources = map[store.Subject]store.Source{
 		}),
 	},
 	store.OfCredentials: {
-		From: "credentials FINAL", Behind: final, Many: map[string]string{"credential": "%s", "principal": "%s"},
+		From: "credentials FINAL", Loose: "credentials", Behind: final, Many: map[string]string{"credential": "credential_id", "principal": "principal"},
 		Columns: seen(map[string]string{"kind": "kind", "credential": "credential_id", "principal": "principal", "place": "place"}),
 		Measures: ledgerMeasures(map[string]string{
 			"credentials": "uniqExact(kind, credential_id)", "mask": "max(mask)", "place": "max(place)", "principal": "max(principal)",
@@ -126,44 +127,109 @@ var sources = map[store.Subject]store.Source{
 	},
 }
 
-// spanned is where login attempts are counted by hour or day. A number of a
-// series is in one row of it only, once ClickHouse has merged the rows.
-func spanned(span string) store.Source {
-	source := sources[store.OfLogins]
-	source.From = "auth_events_by_" + span + " FINAL"
-	source.Columns = map[string]string{
-		"host": "host", "method": "method", "path": "path", "kind": "kind", "outcome": "outcome", "sensor": "sensor", span: span,
+// piece is a range of time that is in one table; 0 is open.
+type piece struct {
+	span     string
+	from, to capture.Time
+}
+
+// begin gives when the month or day began that a time is in, next the first that
+// begins at the time or after it.
+func begin(span string, t capture.Time) capture.Time {
+	at := t.Time()
+	if span == "month" {
+		return capture.TimeOf(time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC))
 	}
-	const n = "finalizeAggregation(numbers)"
+	return capture.TimeOf(time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC))
+}
+
+func next(span string, t capture.Time) capture.Time {
+	at := begin(span, t)
+	switch {
+	case at == t:
+		return t
+	case span == "month":
+		return capture.TimeOf(at.Time().AddDate(0, 1, 0))
+	}
+	return at.Add(24 * time.Hour)
+}
+
+// pieces cuts a range into those of the longest spans that are whole in it, and
+// what is left at its ends into shorter ones; of the last span it is whole.
+func pieces(spans []string, since, until capture.Time) []piece {
+	if len(spans) == 1 {
+		return []piece{{spans[0], since, until}}
+	}
+	p := piece{span: spans[0]}
+	if since != 0 {
+		p.from = next(p.span, since)
+	}
+	if until != 0 {
+		p.to = begin(p.span, until)
+	}
+	if since != 0 && until != 0 && p.from >= p.to {
+		return pieces(spans[1:], since, until)
+	}
+	all := []piece{p}
+	if since < p.from {
+		all = append(all, pieces(spans[1:], since, p.from)...)
+	}
+	if p.to < until {
+		all = append(all, pieces(spans[1:], p.to, until)...)
+	}
+	return all
+}
+
+// spanned is where login attempts are counted by month, day and hour. A number
+// of a series is in one row of each table only, once ClickHouse has merged the
+// rows.
+func spanned(q *store.Question) store.Source {
+	source := sources[store.OfLogins]
+	source.Many, source.Loose = nil, ""
+	columns, tables, spans := []string{"host", "method", "path", "kind", "outcome", "sensor"}, "auth_events_by_", []string{"month", "day", "hour"}
+	switch {
+	case slices.Contains(q.By, "hour"):
+		spans = spans[2:]
+		if short := []string{"outcome", "sensor"}; q.Host == "" && !slices.ContainsFunc(q.By, func(by string) bool {
+			return slices.Contains(columns, by) && !slices.Contains(short, by)
+		}) {
+			columns, tables = short, "auth_outcomes_by_"
+		}
+	case slices.Contains(q.By, "day"):
+		spans = spans[1:]
+	}
+	var from []string
+	for _, p := range pieces(spans, q.Since, q.Until) {
+		list := slices.Clone(columns)
+		if p.span == "hour" {
+			list = append(list, "hour", "toDate(hour) AS day")
+		} else {
+			list = append(list, "toDateTime("+p.span+", 'UTC') AS hour", p.span+" AS day")
+		}
+		list = append(list, "finalizeAggregation(numbers) AS attempts", "clients", "principals", "first_seen", "last_seen")
+		text := "SELECT " + strings.Join(list, ", ") + " FROM " + tables + p.span + " FINAL"
+		in, as := " WHERE ", map[string]string{"hour": "toDateTime"}
+		if p.from != 0 {
+			text += in + p.span + " >= " + cmp.Or(as[p.span], "toDate") + "(" + moment(p.from) + ")"
+			in = " AND "
+		}
+		if p.to != 0 {
+			text += in + p.span + " < " + cmp.Or(as[p.span], "toDate") + "(" + moment(p.to) + ")"
+		}
+		from = append(from, text)
+	}
+	source.From = "(" + strings.Join(from, " UNION ALL ") + ")"
+	source.Columns = map[string]string{"day": "day", "hour": "hour"}
+	for _, c := range columns {
+		source.Columns[c] = c
+	}
 	source.Measures = map[string]string{
-		"attempts": "sum(" + n + ")", "success": "sumIf(" + n + ", outcome = 'success')", "failure": "sumIf(" + n + ", outcome = 'failure')",
-		"pending": "sumIf(" + n + ", outcome = 'pending')", "unclear": "sumIf(" + n + ", outcome = 'unclear')",
+		"attempts": "sum(attempts)", "success": "sumIf(attempts, outcome = 'success')", "failure": "sumIf(attempts, outcome = 'failure')",
+		"pending": "sumIf(attempts, outcome = 'pending')", "unclear": "sumIf(attempts, outcome = 'unclear')",
 		"clients": "uniqCombinedMerge(12)(clients)", "principals": "uniqCombinedMerge(12)(principals)",
 		"first_seen": "min(first_seen)", "last_seen": "max(last_seen)",
 	}
 	return source
-}
-
-// source chooses what a question is answered from, and by which column the range
-// of time is.
-func (s *Store) source(q *store.Question) (source store.Source, span string) {
-	if q.Of != store.OfLogins || q.Client.IsValid() || q.Principal != "" {
-		return sources[q.Of], ""
-	}
-	span = "hour"
-	if q.Since == 0 && q.Until == 0 && !slices.Contains(q.By, "hour") {
-		span = "day"
-	}
-	source = spanned(span)
-	if span == "hour" {
-		source.Columns["day"] = "toDate(hour)"
-	}
-	for _, by := range q.By {
-		if source.Columns[by] == "" {
-			return sources[q.Of], ""
-		}
-	}
-	return source, span
 }
 
 // moment writes a time in SQL: the driver writes them in whole seconds.
@@ -171,41 +237,45 @@ func moment(t capture.Time) string {
 	return fmt.Sprintf("fromUnixTimestamp64Micro(%d, 'UTC')", t.Time().UnixMicro())
 }
 
-// query gives a question in SQL.
-func (s *Store) query(q *store.Question) (string, []any) {
-	source, span := s.source(q)
-	var all []string
-	var args []any
+// source chooses what a question is answered from, and gives its conditions and
+// what stands for their marks.
+func (s *Store) source(q *store.Question) (source store.Source, all []string, args []any) {
+	add := func(condition string, values ...any) { all, args = append(all, condition), append(args, values...) }
 	f := q.Filter
-	switch {
-	case q.Of == store.OfFindings:
+	source = sources[q.Of]
+	switch q.Of {
+	case store.OfFindings:
 		all, args = conditions(f)
-		return source.Query(q, all, args)
-	case span != "":
+		return source, all, args
+	case store.OfLogins:
 		f.Hours()
+		named := f.Principal != "" || slices.Contains(q.By, "principal")
+		if !named && !f.Client.IsValid() && !slices.Contains(q.By, "client") {
+			source = spanned(&store.Question{By: q.By, Filter: f})
+			break
+		}
+		if named {
+			source.From, source.Loose = "auth_events_by_principal FINAL", "auth_events_by_principal"
+			source.Many = map[string]string{"client": "client_ip", "principal": "principal_hash"}
+		}
 		if f.Since != 0 {
-			all = append(all, "hour >= toDateTime("+moment(f.Since)+")")
+			add("toMonday(time) >= toMonday(" + moment(f.Since) + ")")
+			add("time >= " + moment(f.Since))
 		}
 		if f.Until != 0 {
-			all = append(all, "hour < toDateTime("+moment(f.Until)+")")
-		}
-	case q.Of == store.OfLogins:
-		f.Hours()
-		if f.Since != 0 {
-			all = append(all, "time >= "+moment(f.Since))
-		}
-		if f.Until != 0 {
-			all = append(all, "time < "+moment(f.Until))
+			add("toMonday(time) <= toMonday(" + moment(f.Until) + ")")
+			add("time < " + moment(f.Until))
 		}
 	default:
 		if f.Since != 0 {
-			all = append(all, "day >= toDate("+moment(f.Since)+")", "last_seen >= "+moment(f.Since))
+			add("day >= toDate(" + moment(f.Since) + ")")
+			add("last_seen >= " + moment(f.Since))
 		}
 		if f.Until != 0 {
-			all = append(all, "day <= toDate("+moment(f.Until)+")", "begin < "+moment(f.Until))
+			add("day <= toDate(" + moment(f.Until) + ")")
+			add("begin < " + moment(f.Until))
 		}
 	}
-	add := func(condition string, value any) { all, args = append(all, condition), append(args, value) }
 	lists := q.Of == store.OfCredentials
 	if f.Host != "" && lists {
 		add("has(hosts, ?)", f.Host)
@@ -218,12 +288,21 @@ func (s *Store) query(q *store.Question) (string, []any) {
 		add("client_ip = toIPv6(?)", f.Client.Unmap().String())
 	}
 	if f.Principal != "" {
+		if q.Of == store.OfLogins {
+			add("principal_hash = cityHash64(?)", f.Principal)
+		}
 		add("principal = ?", f.Principal)
 	}
 	if f.Sensor != "" {
 		add("sensor = ?", f.Sensor)
 	}
-	return source.Query(q, all, args)
+	return source, all, args
+}
+
+// query gives a question in SQL.
+func (s *Store) query(q *store.Question) (string, []any) {
+	source, conditions, args := s.source(q)
+	return source.Query(q, conditions, args)
 }
 
 // Ask answers a question; see store.Reader.
@@ -234,10 +313,24 @@ func (s *Store) Ask(ctx context.Context, q store.Question) (*store.Answer, error
 	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	text, args := s.query(&q)
-	a, columns, err := s.answer(ctx, text, args...)
-	if err != nil {
-		return nil, s.explain(err)
+	source, conditions, args := s.source(&q)
+	var a *store.Answer
+	var columns []string
+	var err error
+	text, all, likely := source.Likely(&q, conditions, args)
+	if likely {
+		if a, columns, err = s.answer(ctx, text, all...); err != nil {
+			return nil, s.explain(err)
+		}
+		if likely = a.Sure(q.Limit); likely {
+			columns = columns[1:]
+		}
+	}
+	if !likely {
+		text, args = source.Query(&q, conditions, args)
+		if a, columns, err = s.answer(ctx, text, args...); err != nil {
+			return nil, s.explain(err)
+		}
 	}
 	a.Name(columns)
 	for i, name := range a.Columns {
