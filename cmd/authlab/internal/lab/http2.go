@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -104,9 +105,12 @@ func (s *frameSorter) sorted(b []byte, client bool) (by [purposes][]byte, err er
 		case *http2.DataFrame:
 			return http2.NewFramer(&out[message], nil).WriteData(f.StreamID, f.StreamEnded(), f.Data())
 		}
-		framer := http2.NewFramer(&out[p], nil)
+		content, err := payload(f)
+		if err != nil {
+			return err
+		}
 		h := f.Header()
-		return framer.WriteRawFrame(h.Type, h.Flags, h.StreamID, payload(b, f))
+		return http2.NewFramer(&out[p], nil).WriteRawFrame(h.Type, h.Flags, h.StreamID, content)
 	})
 	for i := range out {
 		by[i] = out[i].Bytes()
@@ -115,7 +119,7 @@ func (s *frameSorter) sorted(b []byte, client bool) (by [purposes][]byte, err er
 }
 
 // payload is what a frame that is not read further holds.
-func payload(b []byte, f http2.Frame) []byte {
+func payload(f http2.Frame) ([]byte, error) {
 	var buf bytes.Buffer
 	framer := http2.NewFramer(&buf, nil)
 	switch f := f.(type) {
@@ -123,21 +127,21 @@ func payload(b []byte, f http2.Frame) []byte {
 		var all []http2.Setting
 		f.ForeachSetting(func(s http2.Setting) error { all = append(all, s); return nil })
 		if f.IsAck() {
-			return nil
+			return nil, nil
 		}
 		framer.WriteSettings(all...)
 	case *http2.WindowUpdateFrame:
 		framer.WriteWindowUpdate(f.StreamID, f.Increment)
 	case *http2.HeadersFrame:
-		return f.HeaderBlockFragment()
+		return f.HeaderBlockFragment(), nil
 	case *http2.RSTStreamFrame:
 		framer.WriteRSTStream(f.StreamID, f.ErrCode)
 	case *http2.PingFrame:
-		return f.Data[:]
+		return f.Data[:], nil
 	default:
-		panic("a frame of a kind that nobody sends here: " + f.Header().String())
+		return nil, fmt.Errorf("a frame that the laboratory cannot put in order, as nobody sends it so far: %v; payload, in http2.go, has to learn it", f.Header())
 	}
-	return buf.Bytes()[9:]
+	return buf.Bytes()[9:], nil
 }
 
 // headers writes a HEADERS frame with its fields sorted.

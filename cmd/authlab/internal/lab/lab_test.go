@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2"
 
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
@@ -80,6 +81,28 @@ func bytesOf(packets []reassemblytest.Packet) (all []string) {
 		all = append(all, p.Time.Time().String()+string(p.Data))
 	}
 	return all
+}
+
+// Mistakes of whoever writes a scenario are told.
+func TestMistakes(t *testing.T) {
+	n := New(1)
+	r, err := http.NewRequest("GET", "http://shop.example/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Client("203.0.113.5", "198.51.100.1:80").Do(r); err == nil || !strings.Contains(err.Error(), "no server at 198.51.100.1:80") {
+		t.Error(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	var b bytes.Buffer
+	if err := http2.NewFramer(&b, nil).WriteGoAway(1, http2.ErrCodeNo, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := new(frameSorter).order(nil, b.Bytes()); err == nil || !strings.Contains(err.Error(), "GOAWAY") {
+		t.Error(err)
+	}
 }
 
 // Things that happen together begin one behind the other.
