@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -27,6 +28,9 @@ func Main() int {
 	// Writing to a pipe that nobody reads is to be an error (EPIPE), so that a
 	// store is still flushed, and not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
+	// Little survives on any of the program's paths, so that the collector may
+	// wait for long.
+	debug.SetGCPercent(400)
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.LookupEnv,
 		stdoutWidth: width(os.Stdout), stderrWidth: width(os.Stderr),

@@ -51,13 +51,12 @@ func shards(s *config.Settings, live bool) int {
 
 // useMemory tells the runtime how much it may take. A fifth of the budget is
 // left to what the runtime does not count, such as the program's own text.
-// Little survives on this path, so the collector may wait for long; what comes
-// and goes fills all of the heap meanwhile, and is found faster on huge pages.
+// What comes and goes fills all of the heap before the collector runs, and is
+// found faster on huge pages.
 func useMemory(b config.Size) {
 	limit := int64(b) / 5 * 4
 	hugePages(int(min(limit, mostHuge)))
 	debug.SetMemoryLimit(limit)
-	debug.SetGCPercent(400)
 }
 
 // mostHuge bounds the part of the heap that huge pages are asked for.

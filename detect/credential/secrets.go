@@ -116,8 +116,9 @@ func NewSecrets(file io.Reader) (*Secrets, error) {
 	return s, nil
 }
 
-// commonPasswords gives zxcvbn's list of them, most common first.
-func commonPasswords() ([]string, error) {
+// commonPasswords gives zxcvbn's list of them, most common first. To read it
+// takes four milliseconds.
+var commonPasswords = sync.OnceValues(func() ([]string, error) {
 	b, err := data.Asset("data/Passwords.json")
 	if err != nil {
 		return nil, fmt.Errorf("the dictionary of passwords: %w", err)
@@ -127,7 +128,7 @@ func commonPasswords() ([]string, error) {
 		return nil, fmt.Errorf("the dictionary of passwords: %w", err)
 	}
 	return list.List, nil
-}
+})
 
 // Len gives the number of candidates, variants and derived ones not counted.
 func (s *Secrets) Len() int { return len(s.ends) }
