@@ -47,7 +47,7 @@ const ServerVariable = "AUTHTAP_TEST_CLICKHOUSE"
 
 // startTimeout bounds how long the engine may take to open its folder: half a
 // second on a quiet machine.
-const startTimeout = time.Minute
+const startTimeout = 5 * time.Minute
 
 // Server is a running ClickHouse with an empty database.
 type Server struct {

@@ -472,8 +472,11 @@ func TestSlow(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	s.Slow(time.Hour)
-	failed := make(chan error)
+	failed, before := make(chan error), s.proxy.held.Load()
 	go func() { failed <- insert(conn, "b", 10, 10) }()
+	for s.proxy.held.Load() == before {
+		time.Sleep(time.Millisecond)
+	}
 	select {
 	case err := <-failed:
 		t.Fatalf("an answer out of silence: %v", err)

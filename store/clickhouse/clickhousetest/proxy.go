@@ -15,6 +15,7 @@ type proxy struct {
 	address string
 	running sync.WaitGroup
 	delay   atomic.Int64 // nanoseconds that everything is held back
+	held    atomic.Int64 // counts while something is
 
 	mu       sync.Mutex
 	listener net.Listener // nil while closed
@@ -104,6 +105,7 @@ func (p *proxy) copy(to, from net.Conn) {
 			if closed {
 				return
 			}
+			p.held.Add(1)
 			time.Sleep(min(held, 10*time.Millisecond))
 		}
 		if n > 0 {
