@@ -111,7 +111,7 @@ func chaosCapture(t testing.TB, path string, rounds int) {
 // sensor is a replay in a process of its own.
 type sensor struct {
 	command *exec.Cmd
-	stderr  *bytes.Buffer
+	stderr  *safeBuffer
 	ended   chan error
 }
 
@@ -129,7 +129,7 @@ func startSensor(t testing.TB, dir, dsn, pcap string, flags ...string) *sensor {
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
 	}
-	s := &sensor{stderr: new(bytes.Buffer), ended: make(chan error, 1)}
+	s := &sensor{stderr: new(safeBuffer), ended: make(chan error, 1)}
 	s.command = exec.Command(program, append([]string{"replay", "--store", dsn, "--spool", filepath.Join(dir, "spool"),
 		"--key-file", filepath.Join(dir, "key"), "--format", "json", pcap}, flags...)...)
 	s.command.Stderr = s.stderr
