@@ -25,16 +25,19 @@ func CheckReads(statement string, first ...string) error {
 	case slices.Contains(words, ";"):
 		return fmt.Errorf("one statement at a time: %w", ErrReadOnly)
 	}
-	for i := range words {
-		if words[i] == "INTO" && i+1 < len(words) && (words[i+1] == "OUTFILE" || words[i+1] == "DUMPFILE") {
+	for i, next := range words[1:] {
+		switch word := words[i]; {
+		case word == "INTO" && (next == "OUTFILE" || next == "DUMPFILE"):
 			return fmt.Errorf("INTO OUTFILE: %w", ErrReadOnly)
+		case word == "FILE" && next == "(": // what ClickHouse lets readers do, too, where a folder is given to users
+			return fmt.Errorf("file(): %w, of the store", ErrReadOnly)
 		}
 	}
 	return nil
 }
 
-// words gives the words of a statement in capitals, without what is quoted, and
-// its parentheses and semicolons.
+// words gives the words of a statement in capitals, names in quotes among them,
+// and its signs.
 func words(s string) (all []string) {
 	for i := 0; i < len(s); {
 		switch c := s[i]; {
@@ -43,10 +46,14 @@ func words(s string) (all []string) {
 		case strings.HasPrefix(s[i:], "/*"):
 			i = skip(s, i+2, "*/")
 		case c == '\'' || c == '"' || c == '`':
+			from := i + 1
 			for i++; i < len(s) && s[i] != c; i++ {
 				if s[i] == '\\' {
 					i++
 				}
+			}
+			if i = min(i, len(s)); c != '\'' {
+				all = append(all, strings.ToUpper(s[from:i]))
 			}
 			i++
 		case letter(c):
@@ -56,7 +63,7 @@ func words(s string) (all []string) {
 			}
 			all = append(all, strings.ToUpper(s[from:i]))
 		default:
-			if c == ';' || c == '(' || c == ')' {
+			if c > ' ' {
 				all = append(all, string(c))
 			}
 			i++

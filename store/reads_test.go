@@ -12,6 +12,7 @@ func TestCheckReads(t *testing.T) {
 		"/* DROP */ SELECT 'it''s; DROP'": true, `SELECT '\'; DROP'`: true, "SELECT 1 -- ; DROP": true, "# x\nSELECT 1": true, "SELECT 'INTO OUTFILE'": true,
 		"": false, "drop table x": false, "SELECT 1; DROP TABLE x": false, "SELECTED": false, "SELECT 1 into\n/* */ outfile 'x'": false,
 		"/* SELECT": false, "-- SELECT": false, "'SELECT'": false, "INSERT INTO x SELECT 1": false, "SELECT 'a": true,
+		"SELECT file('/etc/passwd')": false, "SELECT `File` /* */ ('x')": false, "SELECT file, (1), file = (2)": true, "SELECT max(capture_file)": true, "SELECT `": true,
 	} {
 		if err := CheckReads(statement, "SELECT"); (err == nil) != reads || err != nil && !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%q: %v", statement, err)

@@ -71,7 +71,9 @@ func (q *question) parse(now time.Time) (err error) {
 		}
 	}
 	if q.client != "" && err == nil {
-		q.Client, err = netip.ParseAddr(q.client)
+		if q.Client, err = netip.ParseAddr(q.client); err != nil {
+			err = fmt.Errorf("--client: %q is not an address", q.client)
+		}
 	}
 	if q.Limit < 0 && err == nil {
 		err = fmt.Errorf("--limit: %d is negative", q.Limit)
@@ -135,9 +137,14 @@ func (p *program) asked(cmd *cobra.Command) (store.Reader, config.Settings, erro
 // it is not nil, adds to the answer to the subject's own question.
 func (p *program) answered(cmd *cobra.Command, of store.Subject, more func(context.Context, store.Reader, *question, *store.Answer) error) *cobra.Command {
 	q := question{Question: store.Question{Of: of}}
+	var follow bool
 	cmd.Args = arguments(0, 0, "")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := q.parse(time.Now()); err != nil {
+		err := q.parse(time.Now())
+		if err == nil && follow && q.until != "" {
+			err = errFollowUntil
+		}
+		if err != nil {
 			return usageError{err, cmd.CommandPath()}
 		}
 		reader, s, err := p.asked(cmd)
@@ -150,18 +157,24 @@ func (p *program) answered(cmd *cobra.Command, of store.Subject, more func(conte
 		if err != nil {
 			return err
 		}
-		a, err := reader.Ask(ctx, q.Question)
+		ask := func() (*store.Answer, error) {
+			a, err := reader.Ask(ctx, q.Question)
+			if err == nil && more != nil && q.By == nil {
+				err = more(ctx, reader, &q, a)
+			}
+			return a, err
+		}
+		if follow {
+			return p.followAnswer(ctx, s.Format, q.keys(), ask)
+		}
+		a, err := ask()
 		if err != nil {
 			return err
-		}
-		if more != nil && q.By == nil {
-			if err := more(ctx, reader, &q, a); err != nil {
-				return err
-			}
 		}
 		return errors.Join(p.printAnswer(s.Format, a), tell())
 	}
 	q.flags(cmd, 1000)
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on, and print rows again that have changed")
 	return cmd
 }
 
