@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -42,7 +43,10 @@ type challenges struct {
 // Evicted counts what made room.
 func (c *challenges) Evicted() uint64 { return c.codes.Evicted() + c.clients.Evicted() }
 
-type challenge struct{ sent, plain bool }
+type challenge struct {
+	sent, plain bool
+	from        netip.Addr // who asked
+}
 
 func pkceMissing(p *detect.Pass, x *exchange.Exchange) {
 	state := p.State().(*challenges)
@@ -54,7 +58,7 @@ func pkceMissing(p *detect.Pass, x *exchange.Exchange) {
 	if !ok || !a.asks("code") || !granted(x) {
 		return
 	}
-	sent := challenge{sent: a.challenge != "", plain: a.challenge != "" && a.method != "S256"}
+	sent := challenge{sent: a.challenge != "", plain: a.challenge != "" && a.method != "S256", from: p.Client()}
 	for i, list := 0, p.Issued(); i < len(list); i++ {
 		if c := &list[i]; c.Kind == credential.Code {
 			known, _ := state.codes.At(c.ID, p.Now())
@@ -74,6 +78,9 @@ func redeemed(p *detect.Pass, state *challenges) {
 	asked := state.codes.Get(l.Password, p.Now())
 	if asked == nil {
 		asked = state.clients.Get(l.Client, p.Now())
+		if asked != nil && asked.sent && asked.from != p.Client() {
+			return // the request for this code may have been lost, and was another one
+		}
 	}
 	if asked == nil {
 		return

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -73,7 +74,7 @@ func guessedToken(p *detect.Pass, x *exchange.Exchange) {
 			if !fresh {
 				e.Fields[1] = 1 // known before, so not guessed
 			}
-		case (status == 401 || status == 403) && p.Outcome() == endpoint.Refusal && state.known.Get(key, p.Now()) == nil:
+		case (status == 401 || status == 403 || isGRPC(x)) && p.Outcome() == endpoint.Refusal && state.known.Get(key, p.Now()) == nil:
 			state.failing.At(clientOf{p.Host(), p.Client()}, p.Now())
 			e.Class = window.Failure
 		default:
@@ -88,6 +89,11 @@ func guessedToken(p *detect.Pass, x *exchange.Exchange) {
 
 func guessableKind(c *credential.Credential) bool {
 	return c.Kind == credential.APIKey || c.Kind == credential.Bearer || c.Kind == credential.Session || c.Kind == credential.Other
+}
+
+// isGRPC reports an answer whose status of HTTP says nothing.
+func isGRPC(x *exchange.Exchange) bool {
+	return strings.HasPrefix(x.Response.Header.Get("Content-Type"), "application/grpc")
 }
 
 // callerKey tells programs behind one address apart.
