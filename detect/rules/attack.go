@@ -89,6 +89,9 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	if account := accountKey(p); account != "" {
 		a := e
 		a.Fields[user], a.Fields[pair] = 0, 0
+		if a.Fields[password] != 0 {
+			a.Fields[pair] = a.Fields[client]*31 + a.Fields[password] | 1 // what that client tried
+		}
 		p.Observe(loginsByAccount, account, a)
 		p.Observe(loginsByAccountSlow, account, a)
 	}

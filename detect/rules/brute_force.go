@@ -14,7 +14,7 @@ var _ = register(detect.Detector{
 
 Passwords that people choose fall to lists of a few thousand. That the client got so far without being slowed down or shut out means that the list can be tried to its end.
 
-An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, but seldom more than three times each.
+An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own, and an attempt that was made before is no guess. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, but seldom more than three times each.
 
 Limit attempts for each account and each client, with delays that grow, and ask for a second factor. Block the client if it is no known one, and look for a finding compromised_after_attack with the same client: it says whether a password was found.`,
 	Severity: detect.High, Confidence: detect.Firm,
@@ -49,10 +49,15 @@ func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 	} {
 		failures, d := int(s.Within(t.span)[window.Failure]), s.DistinctWithin(t.span)
 		accounts := max(d[user], 1)
+		guesses := failures
+		if d[password] > 0 {
+			guesses = d[pair] // a client that repeats an old password guesses nothing
+		}
 		switch {
 		case failures < t.failures || failures <= o.Int("per_account")*accounts:
 		case d[password] > 0 && d[pair] <= accounts:
 			constant = true
+		case guesses < t.failures || guesses <= o.Int("per_account")*accounts:
 		case d[password] == 0 || d[password] >= o.Int("passwords"):
 			guessing = t.severity
 		}

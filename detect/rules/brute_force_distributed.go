@@ -11,7 +11,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "brute_force_distributed",
 	Title: "One account's password is guessed from several clients",
-	Doc: `Login attempts for one account fail from three clients or more, ten times within ten minutes or, slowly, fifty times within a day, with three different passwords or more where passwords can be compared. Its events are the failures of that account and the successes of clients that had failed.
+	Doc: `Login attempts for one account fail from three clients or more, ten times within ten minutes or, slowly, fifty times within a day, with three different passwords or more where passwords can be compared: then the same password again from the same client counts once. Its events are the failures of that account and the successes of clients that had failed.
 
 Spreading an attack over many addresses is how it passes limits for each client; the slow form passes limits for each hour, too. Only the count by account shows it.
 
@@ -44,7 +44,11 @@ func bruteForceAccount(p *detect.Pass, key string, s *window.Summary, threshold 
 		return
 	}
 	o, d := p.Options(), s.Distinct()
-	met := a.failures >= o.Int(threshold) && d[client] >= o.Int("clients") &&
+	guesses := a.failures
+	if a.passwords > 0 {
+		guesses = a.pairs // devices that repeat an old password guess nothing
+	}
+	met := guesses >= o.Int(threshold) && d[client] >= o.Int("clients") &&
 		(a.passwords == 0 || a.passwords >= o.Int("passwords"))
 	if !met && !p.Ongoing("brute_force_distributed", key, pause) {
 		return

@@ -113,6 +113,9 @@ func codesGuessed(p *detect.Pass, key string, s *window.Summary, limit string) {
 	if codes < p.Options().Int(limit) || s.Latest.Class == window.Unclear {
 		return
 	}
+	if limit == "client_codes" && s.Count[window.Success]*5 > s.Count[window.Failure] {
+		return // people who mistype, behind one address
+	}
 	r := detect.Report{
 		Key: key, Verdict: detect.Rejected, Count: s.Count[window.Failure] + s.Count[window.Success], First: s.FirstOf(window.Failure),
 		Evidence: detect.Evidence{
