@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -337,7 +338,7 @@ func (b *Batcher) write(ctx context.Context, block *Block) error {
 		case <-time.After(pause):
 		case <-end:
 		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
+			return fmt.Errorf("%w; nobody waits for it any longer: %w", err, ctx.Err())
 		}
 	}
 }

@@ -296,7 +296,11 @@ func (s *Spool) Write(ctx context.Context, b *Block) error {
 	if err != nil {
 		return err
 	}
-	if err := s.append(ctx, record, uint64(b.Len())); err != nil {
+	err = s.append(ctx, record, uint64(b.Len()))
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("spool %s: %w; make room on that disk", s.opt.Dir, err)
+	case err != nil:
 		return fmt.Errorf("spool %s: %w", s.opt.Dir, err)
 	}
 	return nil
