@@ -473,8 +473,8 @@ func countsDrops(t *testing.T, opt Options) {
 	if st.KernelDropped == 0 {
 		t.Errorf("nothing dropped: %+v", st)
 	}
-	// The kernel may drop some before it captures them.
-	if got := uint64(len(packets)) + st.KernelDropped; len(packets) == 0 || got > sent || got < sent/2 {
+	// The kernel may drop some before it captures them: accountsForAll knows how many.
+	if got := uint64(len(packets)) + st.KernelDropped; len(packets) == 0 || got > sent {
 		t.Errorf("%d packets and %d dropped, %d sent", len(packets), st.KernelDropped, sent)
 	}
 }
