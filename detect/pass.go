@@ -312,8 +312,8 @@ func (p *Pass) Account() *credential.Account { return p.ins.Found.Account }
 // is no batch.
 func (p *Pass) Attempts() int { return p.ins.Found.Attempts }
 
-// Ticket names the transaction that the request's one-time code belongs to, zero
-// where nothing tells.
+// Ticket names the account or the transaction that the request's one-time code
+// belongs to, zero where nothing tells.
 func (p *Pass) Ticket() credential.ID { return p.ins.Found.Ticket }
 
 // AsLogin says what the answer means if the request is a login, which its fields

@@ -172,7 +172,10 @@ func questionOf(path string) (q Question) {
 
 var (
 	resets = wordSet(`forgot forgotpassword passwordforgot forgottenpassword reset resetpassword passwordreset
-		requestpasswordreset recover recovery lostpassword passwordrecovery accountrecovery`)
+		requestpasswordreset recover recovery lostpassword passwordrecovery accountrecovery
+		vergessen passwortvergessen kennwortvergessen zuruecksetzen passwortzuruecksetzen motdepasseoublie oublie
+		olvide recuperar recuperarcontrasena esqueci esquecisenha recuperarsenha passworddimenticata vergeten
+		wachtwoordvergeten`)
 	existence = wordSet(`exists exist userexists emailexists usernameexists accountexists checkusername checkemail checkuser
 		checkaccount availability usernameavailable usernameavailability emailavailable emailavailability isavailable
 		validateusername validateemail userlookup accountlookup`)

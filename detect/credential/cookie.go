@@ -87,7 +87,7 @@ func cookieField(name string) field {
 	has := func(s string) bool { return n > len(s) && string(lower[:len(s)]) == s }
 	ends := func(s string) bool { return n > len(s) && string(lower[n-len(s):]) == s }
 	switch {
-	case ends("_session"), ends("_session_id"), ends("_sessionid"), ends("session-token"), ends("-session"),
+	case ends("session"), ends("_session_id"), ends("sessionid"), ends("session-token"),
 		has("aspsessionid"), has("sap_sessionid_"), has("sess") && n >= 36, has("ssess") && n >= 36,
 		has("wordpress_logged_in_"), has("wordpress_sec_"), has("_shibsession_"), has("mellon-"):
 		return fieldSession

@@ -308,8 +308,8 @@ type Found struct {
 	// Attempts is how many passwords or codes the request tries at once, 0
 	// where it is no batch.
 	Attempts int
-	// Ticket is a long value of unknown meaning beside a one-time code: that of
-	// the transaction which the code belongs to. Zero where there is none.
+	// Ticket is what a one-time code belongs to: the account that stands beside
+	// it, else a transaction that a long value names. Zero where nothing tells.
 	Ticket ID
 	// Echoes name values of the response that may be one-time codes.
 	Echoes []ID

@@ -153,7 +153,7 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 		return f.pinnedLogin()
 	}
 	if l.newPassword || body && makesAccount(path) {
-		f.keepCode(path, false)
+		f.keepCode(path, l.newPassword && codeShaped(l.weakCode, false)) // what a mail brought
 		return nil
 	}
 	user := l.user
@@ -162,7 +162,7 @@ func (f *Finder) fieldLogin(method, path string) *Login {
 	}
 	var s *secretField
 	switch {
-	case user == "" && body && l.password.set() && LoginPath(path):
+	case user == "" && body && l.password.set() && (LoginPath(path) || anySegment(path, sessions)):
 		// A form in another language, or one that asks for a password alone.
 		user, s = l.beside, &l.password
 	case user == "":
@@ -359,13 +359,16 @@ func (w *words) has(word []byte) bool {
 }
 
 var (
-	registration = wordSet("register registration signup createaccount enroll newaccount newuser createuser adduser")
-	collections  = wordSet("users accounts customers members admins employees people")
+	registration = wordSet(`register registration signup createaccount enroll newaccount newuser createuser adduser
+		registrieren registrierung kontoanlegen inscription sinscrire registro registrarse registrar cadastro cadastrar
+		registrazione iscriviti registreren rejestracja`)
+	collections  = wordSet("users accounts customers members admins employees people benutzer konten kunden utilisateurs usuarios")
 	authSegments = wordSet(`login signin logon auth authenticate authentication authorize session sessions token tokens
 		verify verification otp mfa 2fa totp sso oauth oauth2 openid challenge confirm password reset passwordreset
 		forgotpassword resetpassword passwordless twofactor secondfactor`)
 	refreshing      = wordSet("refresh refreshtoken refreshtokens tokenrefresh renew renewal token tokens")
 	ending          = wordSet("logout signout logoff signoff revoke revocation introspect introspection invalidate")
+	sessions        = wordSet("session sessions sitzung sitzungen sesion sesiones sessao")
 	clientEndpoints = wordSet("introspect introspection revoke revocation par")
 )
 
@@ -428,11 +431,18 @@ var ticketWords = strings.Fields(`challenge transaction txn trx flow ticket stat
 
 // ticket names what the code of the request belongs to.
 func (f *Finder) ticket() (id ID) {
-	if t := f.login.ticket; t != "" && !guessable(t) {
-		for i := range f.list {
-			if f.list[i].Kind == Code {
-				return f.key.id("ticket", t)
-			}
+	l := &f.login
+	name, t := l.user, l.ticket
+	if name == "" && (t == "" || guessable(t)) {
+		return id
+	}
+	for i := range f.list {
+		switch {
+		case f.list[i].Kind != Code:
+		case name != "":
+			return f.key.principal(name)
+		default:
+			return f.key.id("ticket", t)
 		}
 	}
 	return id

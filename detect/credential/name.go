@@ -45,18 +45,22 @@ var fieldNames = map[field]string{
 			nomdutilisateur courriel adresseemail usuario nombreusuario nombredeusuario correo correoelectronico
 			utilizador nomeusuario nomedeusuario utente nomeutente gebruikersnaam gebruiker uzytkownik anvandarnamn
 			brukernavn brugernavn kayttajatunnus uzivatel felhasznalonev kullaniciadi kullanici utilizator`,
-	fieldAccount:  `account accountname accountid phone phonenumber mobile mobilenumber msisdn`,
+	fieldAccount: `account accountname accountid phone phonenumber mobile mobilenumber msisdn
+			konto kontoname compte nomducompte cuenta rekening telefon telefonnummer handynummer`,
 	fieldClientID: `clientid`,
 	fieldGrant:    `granttype`,
 	fieldVerifier: `codeverifier`,
 	fieldQuery:    `query`,
 	fieldPassword: `pass password passwd pwd passwrd psw passphrase jpassword userpassword userpass userpwd loginpassword
 			loginpass upw userpw loginpw ospassword pmapassword wppassword currentpassword oldpassword
-			passwort kennwort motdepasse motpasse mdp senha contrasena contrasenia palavrapasse wachtwoord
+			passwort kennwort altespasswort aktuellespasswort alteskennwort ancienmotdepasse motdepasseactuel contrasenaactual
+			senhaatual oudwachtwoord motdepasse motpasse mdp senha contrasena contrasenia palavrapasse wachtwoord
 			haslo losenord passord adgangskode kodeord salasana heslo jelszo sifre parola`,
 	fieldNewPassword: `newpassword newpass newpwd newpasswd passwordconfirmation passwordconfirm confirmpassword
 			confirmpwd password1 password2 repeatpassword passwordrepeat passwordagain retypepassword verifypassword
-			newpassword1 newpassword2 newpasswordconfirmation`,
+			newpassword1 newpassword2 newpasswordconfirmation neuespasswort passwortneu passwortwiederholung
+			passwortwiederholen passwortbestaetigung passwort2 neueskennwort kennwortwiederholung nouveaumotdepasse
+			confirmermotdepasse nuevacontrasena confirmarcontrasena novasenha confirmarsenha nieuwwachtwoord nowehaslo`,
 	fieldSecret: `secret`,
 	fieldCode: `pin pincode otp otpcode totp totpcode mfacode tfacode twofactorcode 2facode verificationcode
 			securitycode smscode onetimepassword onetimecode passcode resetcode activationcode recoverycode backupcode

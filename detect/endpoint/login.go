@@ -101,6 +101,10 @@ func (e *Endpoint) Login(a *Answer, l *credential.Login, now capture.Time) Login
 	switch s {
 	case 400, 401, 403, 422, 423, 429:
 		return LoginFailure
+	case 404: // no such account, where there is such an endpoint
+		if m.failures+m.successes > 0 {
+			return LoginFailure
+		}
 	}
 	switch {
 	case s >= 400:

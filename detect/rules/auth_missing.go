@@ -130,4 +130,6 @@ var publicWords = strings.Fields(`login logon signin auth oauth oauth2 authorize
 	collector track tracking event events analytics beacon beacons pixel log logs logging report reports csp telemetry rum error errors
 	crash trace traces span consent cookie cookies quote estimate calculate preview validate check upload-url public open share shared
 	demo echo test static assets translate geocode cart basket wishlist guest anonymous visitor session sessions device devices jwks jwk
-	keys version config settings experiments flags features v1traces`)
+	keys version config settings experiments flags features v1traces
+	anmelden anmeldung registrieren registrierung vergessen passwort kennwort connexion inscription motdepasse registro sesion
+	contrasena entrar cadastro senha registrazione kontakt suche sitzung sitzungen`)

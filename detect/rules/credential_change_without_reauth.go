@@ -83,8 +83,11 @@ func (s *proofs) Evicted() uint64 { return s.logins.Evicted() + s.changes.Evicte
 // ofOther reports a path that names whose password is set, or that belongs to a
 // link of a mail.
 func ofOther(template string) bool {
+	if resets(template) {
+		return true
+	}
 	lower := strings.ToLower(template)
-	for _, w := range [...]string{"{", "admin", "reset", "forgot", "recover", "activate", "invit", "setup", "welcome", "first"} {
+	for _, w := range [...]string{"{", "admin", "activate", "invit", "setup", "welcome", "first"} {
 		if strings.Contains(lower, w) {
 			return true
 		}

@@ -206,7 +206,7 @@ func setsPassword(p *detect.Pass, c *credential.Credential) bool {
 // resets reports a place where a new password is set without the old one.
 func resets(template string) bool {
 	template = strings.ToLower(template)
-	for _, w := range [...]string{"reset", "forgot", "recover", "lost"} {
+	for _, w := range [...]string{"reset", "forgot", "recover", "lost", "vergess", "zuruecksetz", "oubli", "olvid", "recuper", "esquec", "dimentic", "vergeten"} {
 		if strings.Contains(template, w) {
 			return true
 		}

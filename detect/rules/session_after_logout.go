@@ -139,6 +139,12 @@ func logsOut(method, template string) bool {
 		last = last[:i]
 	}
 	if method == "DELETE" {
+		if containsWord(ownWords, last) { // sessions/current
+			rest := strings.TrimRight(template, "/")
+			rest = rest[:len(rest)-len(last)]
+			last = strings.TrimRight(rest, "/")
+			last = last[strings.LastIndexByte(last, '/')+1:]
+		}
 		return containsWord(sessionPlaces, last)
 	}
 	return containsWord(logoutWords, last)
@@ -147,5 +153,6 @@ func logsOut(method, template string) bool {
 var (
 	logoutWords = strings.Fields(`logout signout logoff signoff endsession revoke abmelden abmeldung ausloggen deconnexion
 		cerrarsesion salir sair esci uitloggen afmelden wyloguj odhlasit loggaut loggut cikis`)
-	sessionPlaces = []string{"session", "sessions", "token", "tokens"}
+	sessionPlaces = []string{"session", "sessions", "token", "tokens", "sitzung", "sitzungen", "sesion", "sesiones"}
+	ownWords      = []string{"current", "me", "self", "this", "mine", "aktuell"}
 )
