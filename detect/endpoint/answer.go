@@ -250,8 +250,11 @@ func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
 		p, query = target[:i], target[i+1:]
 	}
 	a.Location = hash32(p) | 1
-	if LoginPath(p) {
+	switch {
+	case LoginPath(p):
 		a.Marks |= ToLogin
+	case pageOf(query, LoginPath):
+		a.Marks |= ToLogin | BackToLogin
 	}
 	switch last := lastSegment(p); {
 	case secondFactorPath(p):
@@ -277,6 +280,24 @@ func (a *Answer) location(loc string, x *exchange.Exchange, path string) {
 			}
 		}
 	}
+}
+
+// pageOf reports whether a parameter that names a page, as those of programs do
+// that have one path for all (index.php?route=account/login), names one like
+// that.
+func pageOf(query string, like func(string) bool) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		switch strings.ToLower(name) {
+		case "route", "page", "action", "view", "module", "mod", "controller", "do", "task", "p", "r":
+			if like(strings.ReplaceAll(value, "%2F", "/")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lastSegment gives the last segment of a path that is not empty, without an
