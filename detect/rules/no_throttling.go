@@ -98,6 +98,9 @@ func notThrottled(p *detect.Pass, key string, s *window.Summary) {
 		p.Ongoing("no_throttling", place, 0) { // another window has counted this one
 		return
 	}
+	if d := s.DistinctWithin(10 * time.Minute); d[password] > 0 && uint64(2*max(d[pair], d[password])) < failures {
+		return // a program that repeats an old password guesses nothing
+	}
 	p.Report(detect.Report{
 		Key: place, Count: failures, First: s.FirstOf(window.Failure), Principals: true,
 		Evidence: detect.Evidence{

@@ -85,6 +85,25 @@ func guessedToken(p *detect.Pass, x *exchange.Exchange) {
 		}
 		return
 	}
+	if entered(p) && state.failing.Len() > 0 && state.failing.Get(clientOf{p.Host(), p.Client()}, p.Now()) != nil && !ignored(p) {
+		e := window.Event{Time: p.Now(), Client: p.Client(), Class: window.Success, Status: uint16(x.Response.Status)}
+		e.Fields[0], e.Fields[1] = 1, 1
+		p.Observe("tokens_by_client", callerKey(p, x), e)
+	}
+}
+
+// entered reports a login, or a use of a JSON Web Token, that had success: so
+// people go on whose sessions ended, and who guess do not.
+func entered(p *detect.Pass) bool {
+	if p.LoginOutcome() == endpoint.LoginSuccess {
+		return true
+	}
+	for i, list := 0, p.Presented(); i < len(list); i++ {
+		if c := &list[i]; c.Kind == credential.JWT && c.Access() && c.Flaw == 0 {
+			return p.Outcome() == endpoint.Success && p.Discriminates()
+		}
+	}
+	return false
 }
 
 func guessableKind(c *credential.Credential) bool {
