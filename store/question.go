@@ -146,9 +146,10 @@ type Source struct {
 	// Many says of what it may be grouped by that there is so much of it that
 	// everything is worked out only for what the limit lets through, which is
 	// looked for first; it has the column in a form that is never NULL. Loose is
-	// From, where rows may be there more than once: see Likely.
-	Many  map[string]string
-	Loose string
+	// From, where rows may be there more than once, and Bucket a column of few
+	// values that follows from what is Many: see Likely.
+	Many          map[string]string
+	Loose, Bucket string
 	// Behind is put at the end of the query.
 	Behind string
 }
@@ -244,25 +245,28 @@ func (s *Source) Query(q *Question, conditions []string, args []any) (string, []
 	return "SELECT " + s.list(&g) + " FROM " + s.From + s.where(conditions...) + g.grouped() + ordered(g.order, q.Limit, "") + s.Behind, args
 }
 
-// guessed is how many times the limit Likely works out.
-const guessed = 4
-
 // Likely gives in SQL what the answer is likely to be of a question that Source
 // has Many things for. What may come within the limit is looked for in Loose,
-// where what is added up is never less than it is. Whether it is the answer says
-// its first column: see Sure. It takes a WITH of ClickHouse's kind.
+// where what is added up is never less than it is: it is the first four times the
+// limit, or all of as many of the fullest buckets, and more while they have a
+// twentieth of all rows. Whether it is the answer says its first column: see
+// Sure. It takes a WITH of ClickHouse's kind.
 func (s *Source) Likely(q *Question, conditions []string, args []any) (text string, all []any, ok bool) {
 	g := s.grouping(q)
 	if !g.many || s.Loose == "" {
 		return "", nil, false
 	}
-	order, keys, most := shapes[q.Of].Order, strings.Join(g.keys, ", "), q.Limit*guessed
+	order, keys, most := shapes[q.Of].Order, strings.Join(g.keys, ", "), 4*q.Limit
+	limit, n := most, fmt.Sprint(most)
+	if s.Bucket != "" {
+		keys, limit, n = s.Bucket, 0, fmt.Sprintf("greatest(%d, arrayCount(c -> c <= arraySum(ms) / 20, arrayCumSum(ms)))", most)
+	}
 	first := "SELECT (" + keys + ",) AS k, " + s.Measures[order] + " AS m FROM " + s.Loose + s.where(conditions...) +
-		" GROUP BY " + keys + ordered([]string{"m DESC"}, most, "")
+		" GROUP BY " + keys + ordered([]string{"m DESC"}, limit, "")
 	// The keys are worked out once, and then known when the table is opened.
-	with := fmt.Sprintf("WITH (SELECT (groupArray(k), count() < %d, min(m)) FROM (%s)) AS likely ", most, first)
+	with := "WITH (SELECT (arraySlice(ks, 1, " + n + " AS n), length(ks) < n, ms[n]) FROM (SELECT groupArray(k) AS ks, groupArray(m) AS ms FROM (" + first + "))) AS likely "
 	in := "(" + keys + ",) IN (SELECT arrayJoin(likely.1))"
-	if len(g.keys) == 1 {
+	if s.Bucket != "" || len(g.keys) == 1 {
 		in = keys + " IN (SELECT arrayJoin(likely.1).1)"
 	}
 	return with + "SELECT multiIf(likely.2, 2, m_" + order + " > likely.3, 1, 0) AS sure, " + s.list(&g) + " FROM " + s.From +

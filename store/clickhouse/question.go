@@ -72,7 +72,8 @@ var sources = map[store.Subject]store.Source{
 		},
 	},
 	store.OfLogins: { // or what spanned gives
-		From: "auth_events_by_client FINAL", Loose: "auth_events_by_client", Behind: final, Sort: sorted, Many: map[string]string{"client": "client_ip"},
+		From: "auth_events_by_client FINAL", Loose: "auth_events_by_client", Bucket: "bucket", Behind: final, Sort: sorted,
+		Many: map[string]string{"client": "client_ip", "principal": "principal"},
 		Columns: map[string]string{
 			"host": "host", "method": "method", "path": "path", "kind": "kind", "outcome": "outcome", "client": "client_ip",
 			"principal": "principal", "sensor": "sensor", "day": "toDate(time)", "hour": "toStartOfHour(time)",
@@ -185,7 +186,7 @@ func pieces(spans []string, since, until capture.Time) []piece {
 // rows.
 func spanned(q *store.Question) store.Source {
 	source := sources[store.OfLogins]
-	source.Many, source.Loose = nil, ""
+	source.Many, source.Loose, source.Bucket = nil, "", ""
 	columns, tables, spans := []string{"host", "method", "path", "kind", "outcome", "sensor"}, "auth_events_by_", []string{"month", "day", "hour"}
 	switch {
 	case slices.Contains(q.By, "hour"):
@@ -243,20 +244,20 @@ func (s *Store) source(q *store.Question) (source store.Source, all []string, ar
 	add := func(condition string, values ...any) { all, args = append(all, condition), append(args, values...) }
 	f := q.Filter
 	source = sources[q.Of]
+	named := false // whether it is about accounts
 	switch q.Of {
 	case store.OfFindings:
 		all, args = conditions(f)
 		return source, all, args
 	case store.OfLogins:
 		f.Hours()
-		named := f.Principal != "" || slices.Contains(q.By, "principal")
+		named = f.Principal != "" || slices.Contains(q.By, "principal")
 		if !named && !f.Client.IsValid() && !slices.Contains(q.By, "client") {
 			source = spanned(&store.Question{By: q.By, Filter: f})
 			break
 		}
 		if named {
 			source.From, source.Loose = "auth_events_by_principal FINAL", "auth_events_by_principal"
-			source.Many = map[string]string{"client": "client_ip", "principal": "principal_hash"}
 		}
 		if f.Since != 0 {
 			add("toMonday(time) >= toMonday(" + moment(f.Since) + ")")
@@ -282,14 +283,17 @@ func (s *Store) source(q *store.Question) (source store.Source, all []string, ar
 	} else if f.Host != "" {
 		add("host = ?", f.Host)
 	}
-	if f.Client.IsValid() && lists {
-		add("has(clients, toIPv6(?))", f.Client.Unmap().String())
+	if client := f.Client.Unmap().String(); f.Client.IsValid() && lists {
+		add("has(clients, toIPv6(?))", client)
 	} else if f.Client.IsValid() {
-		add("client_ip = toIPv6(?)", f.Client.Unmap().String())
+		if !named {
+			add("bucket = cityHash64(toIPv6(?)) % 65536", client)
+		}
+		add("client_ip = toIPv6(?)", client)
 	}
 	if f.Principal != "" {
 		if q.Of == store.OfLogins {
-			add("principal_hash = cityHash64(?)", f.Principal)
+			add("bucket = cityHash64(?) % 65536", f.Principal)
 		}
 		add("principal = ?", f.Principal)
 	}

@@ -109,7 +109,7 @@ func TestLikely(t *testing.T) {
 		limit int
 		sure  bool
 	}{
-		{2, true},  // of eight that were looked at, that behind them has 53
+		{2, true},  // of eight that were looked at the last has 53
 		{8, true},  // there are no more than were looked at
 		{2, false}, // every row is there more than once
 	} {

@@ -1,6 +1,8 @@
 -- Login attempts once more, for questions by client and by account, of which
--- there are too many to be added up: a week's attempts of one stand together, so
--- that those of one are few granules, and all can be counted as they come.
+-- there are too many to be added up. Each is in one of 65,536 buckets: there are
+-- so few that all attempts are quickly counted by them, and only what is in the
+-- fullest is looked at. A week's attempts of one stand together, so that those
+-- of one are few granules.
 CREATE TABLE IF NOT EXISTS {{local "auth_events_by_client"}}{{on}}
 (
     `time`         DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
@@ -11,6 +13,7 @@ CREATE TABLE IF NOT EXISTS {{local "auth_events_by_client"}}{{on}}
     `host`         LowCardinality(String),
     `method`       LowCardinality(String),
     `path`         LowCardinality(String),
+    `bucket`       UInt16 COMMENT 'cityHash64(client_ip) % 65536',
     `client_ip`    IPv6,
     `principal_id` UUID CODEC(ZSTD),
     `kind`         LowCardinality(String),
@@ -18,17 +21,16 @@ CREATE TABLE IF NOT EXISTS {{local "auth_events_by_client"}}{{on}}
 )
 ENGINE = {{engine "ReplacingMergeTree"}}
 PARTITION BY toYYYYMM(time)
-PRIMARY KEY (toMonday(time), client_ip)
-ORDER BY (toMonday(time), client_ip, time, sensor, capture_file, series, number)
+PRIMARY KEY (toMonday(time), bucket, client_ip)
+ORDER BY (toMonday(time), bucket, client_ip, time, sensor, capture_file, series, number)
 SETTINGS {{window}}, ttl_only_drop_parts = 1;
 
 {{distributed "auth_events_by_client" "cityHash64(client_ip)"}}
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS auth_events_by_client_mv{{on}} TO {{local "auth_events_by_client"}} AS
-SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, principal_id, kind, outcome
+SELECT time, sensor, capture_file, series, number, host, method, path, cityHash64(client_ip) % 65536 AS bucket, client_ip, principal_id, kind, outcome
 FROM {{local "auth_events"}};
 
--- Names are compared by their hash, which takes less than to compare them.
 CREATE TABLE IF NOT EXISTS {{local "auth_events_by_principal"}}{{on}}
 (
     `time`           DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
@@ -40,22 +42,22 @@ CREATE TABLE IF NOT EXISTS {{local "auth_events_by_principal"}}{{on}}
     `method`         LowCardinality(String),
     `path`           LowCardinality(String),
     `client_ip`      IPv6 CODEC(ZSTD),
+    `bucket`         UInt16 COMMENT 'cityHash64(principal) % 65536',
     `principal`      String CODEC(ZSTD),
-    `principal_hash` UInt64 COMMENT 'cityHash64(principal)',
     `principal_id`   UUID CODEC(ZSTD),
     `kind`           LowCardinality(String),
     `outcome`        Enum8('unclear' = 0, 'failure' = 1, 'pending' = 2, 'success' = 3)
 )
 ENGINE = {{engine "ReplacingMergeTree"}}
 PARTITION BY toYYYYMM(time)
-PRIMARY KEY (toMonday(time), principal_hash)
-ORDER BY (toMonday(time), principal_hash, time, sensor, capture_file, series, number)
+PRIMARY KEY (toMonday(time), bucket, principal)
+ORDER BY (toMonday(time), bucket, principal, time, sensor, capture_file, series, number)
 SETTINGS {{window}}, ttl_only_drop_parts = 1;
 
-{{distributed "auth_events_by_principal" "principal_hash"}}
+{{distributed "auth_events_by_principal" "cityHash64(principal)"}}
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS auth_events_by_principal_mv{{on}} TO {{local "auth_events_by_principal"}} AS
-SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, principal, cityHash64(principal) AS principal_hash, principal_id, kind, outcome
+SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, cityHash64(principal) % 65536 AS bucket, principal, principal_id, kind, outcome
 FROM {{local "auth_events"}};
 
 -- What is added up by month, as it is by hour and day, for questions over all
@@ -124,13 +126,13 @@ GROUP BY ALL;
 
 -- Rows of before come from the tables that have them; rows that come twice make
 -- no difference. On a cluster each shard takes its own.
-INSERT INTO auth_events_by_client (time, sensor, capture_file, series, number, host, method, path, client_ip, principal_id, kind, outcome)
-SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, principal_id, kind, outcome
+INSERT INTO auth_events_by_client (time, sensor, capture_file, series, number, host, method, path, bucket, client_ip, principal_id, kind, outcome)
+SELECT time, sensor, capture_file, series, number, host, method, path, cityHash64(client_ip) % 65536, client_ip, principal_id, kind, outcome
 FROM auth_events
 SETTINGS parallel_distributed_insert_select = 2, max_partitions_per_insert_block = 0;
 
-INSERT INTO auth_events_by_principal (time, sensor, capture_file, series, number, host, method, path, client_ip, principal, principal_hash, principal_id, kind, outcome)
-SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, principal, cityHash64(principal), principal_id, kind, outcome
+INSERT INTO auth_events_by_principal (time, sensor, capture_file, series, number, host, method, path, client_ip, bucket, principal, principal_id, kind, outcome)
+SELECT time, sensor, capture_file, series, number, host, method, path, client_ip, cityHash64(principal) % 65536, principal, principal_id, kind, outcome
 FROM auth_events
 SETTINGS parallel_distributed_insert_select = 2, max_partitions_per_insert_block = 0;
 
