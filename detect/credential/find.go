@@ -122,7 +122,7 @@ func (f *Finder) Stats() Stats { return f.stats }
 func (f *Finder) PrincipalID(name string) ID { return f.key.principal(name) }
 
 // Find gives the credentials of an exchange. What it returns shares no memory
-// with the Finder, and holds on to none of the exchange's but for names.
+// with the Finder, and holds on to none of the exchange's but for names in heads.
 func (f *Finder) Find(x *exchange.Exchange) (found Found) {
 	f.stats.Exchanges++
 	if f.readable(&x.Request) {
@@ -236,6 +236,10 @@ func (f *Finder) placeOf(p Place) Place {
 		if f.within != 0 {
 			p.Part = f.within
 		}
+	}
+	switch p.Part {
+	case InForm, InJSON, InMultipart, InXML, InBody:
+		name = strings.Clone(name) // a body's memory is used again
 	}
 	return Place{p.Part, name}
 }
