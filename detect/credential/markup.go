@@ -122,7 +122,7 @@ func (f *Finder) element(name, value, attributes string) {
 		if !f.response {
 			v, user := strings.Clone(value), strings.Clone(f.login.user)
 			f.add(Place{InXML, name}, Credential{Kind: Digest, ID: f.key.id("digest", user), Mask: maskOf(Digest, v), Principal: user, Scheme: "wsse", value: &v})
-			f.login.scheme(Login{Form: "digest", Principal: user, Place: Place{InXML, name}}, "")
+			f.login.scheme(Login{Form: "digest", Principal: user, Place: f.placeOf(Place{InXML, name})}, "")
 		}
 		return
 	}

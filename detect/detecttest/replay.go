@@ -1,6 +1,7 @@
 package detecttest
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sync"
@@ -68,7 +69,16 @@ func replay(packets []reassemblytest.Packet, o detect.Options) ([]detect.Finding
 	emit := func(x *exchange.Exchange) {
 		x.Order = order
 		order.Index++
+		bodies := [...]*exchange.Body{&x.Request.Body, &x.Response.Body}
+		for _, b := range bodies {
+			b.Bytes = bytes.Clone(b.Bytes)
+		}
 		ins := inspector.Inspect(x)
+		for _, b := range bodies { // they were lent
+			for i := range b.Bytes {
+				b.Bytes[i] = '~'
+			}
+		}
 		engine.Exchange(ins)
 		// Nobody but the engine may hold on to an exchange.
 		if inspector.Done(ins) != nil {
