@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a reader may stop early", stopEarly},
 		{"reading while writing", concurrent},
 		{"as the model", asModel},
-		{"questions", Questions},
+		{"questions", questions},
 		{"rows of ledgers merge", merging},
 		{"ranges", ranges},
 		{"sensors", sensors},
