@@ -23,6 +23,7 @@ var (
 	queriesDays = flag.Int("queries.days", 2, "over how many days of TestQueries they are spread")
 	queriesRuns = flag.Int("queries.runs", 1, "how often each of them is run: the median is told")
 	queriesPID  = flag.Int("queries.pid", 0, "the process of a server on this machine: its CPU seconds are told, too")
+	queriesOnly = flag.String("queries.only", "", "only those of TestQueries that have this text in their name")
 	queriesDSN  = flag.String("queries.on", "", "a database for TestQueries, which is kept, and filled where it is empty")
 )
 
@@ -86,6 +87,9 @@ func TestQueries(t *testing.T) {
 	}
 	ctx := t.Context()
 	timed := func(name string, run func() (int, error), query string, args ...any) {
+		if !strings.Contains(name, *queriesOnly) {
+			return
+		}
 		var times []time.Duration
 		rows, cpu := 0, cpuOf(*queriesPID)
 		for range *queriesRuns {
