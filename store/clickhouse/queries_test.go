@@ -102,13 +102,13 @@ func TestQueries(t *testing.T) {
 			times = append(times, time.Since(begun))
 		}
 		slices.Sort(times)
+		cpu = (cpuOf(*queriesPID) - cpu) / float64(*queriesRuns) // an estimate may run subqueries
 		var read, of uint64
 		if query != "" {
 			if err := s.conn.QueryRow(ctx, "SELECT sum(rows), count() FROM (EXPLAIN ESTIMATE "+query+")", args...).Scan(&read, &of); err != nil {
 				t.Logf("%s: no estimate: %v", name, err)
 			}
 		}
-		cpu = (cpuOf(*queriesPID) - cpu) / float64(*queriesRuns)
 		t.Logf("%8.3f s  %6.2f s of CPU  %9d rows read  %6d rows given  %s", times[len(times)/2].Seconds(), cpu, read, rows, name)
 		if rows == 0 && *queriesSize >= 1 {
 			t.Errorf("%s gives nothing", name)
