@@ -71,7 +71,7 @@ chaos: need-test ## a replay whose ClickHouse, network and process fail at rando
 	go test -timeout 1h -run '^TestChaos$$' -v ./cmd/authtap -chaos $(CHAOSTIME)
 
 .PHONY: bench-queries
-bench-queries: need-test ## times of all questions on 10 million findings and 100 million login attempts (an hour or more, 20 GB)
+bench-queries: need-test ## times of all questions on 10 million findings and 100 million login attempts (20 minutes to an hour, 20 GB)
 	nice -n 10 go test -timeout 4h -run '^TestQueries$$' -v ./store/clickhouse -queries 1 -queries.days 90 -queries.runs 3
 
 .PHONY: clean
