@@ -1,5 +1,7 @@
 package exchange
 
+import "github.com/authtap/authtap/reassembly"
+
 // Pool gives exchanges, and takes back those that nobody holds any more: what
 // most of a run's memory would be made for. Its zero value is ready and gives
 // new ones. It belongs to one goroutine.
@@ -11,15 +13,23 @@ const (
 	mostLines = 64
 )
 
-// New gives an exchange that is zero, but for room in its headers, where lines
-// of another may still stand.
-func (p *Pool) New() *Exchange {
-	n := len(p.free)
-	if n == 0 {
-		return new(Exchange)
+// New gives an exchange of a conversation that began at a packet; client is the
+// direction of the client. All else is zero, but for room in the headers, where
+// lines of another may still stand.
+func (p *Pool) New(start *reassembly.Start, client reassembly.Direction, at reassembly.Origin) *Exchange {
+	var x *Exchange
+	if n := len(p.free); n > 0 {
+		x = p.free[n-1]
+		p.free = p.free[:n-1]
+	} else {
+		x = new(Exchange)
 	}
-	x := p.free[n-1]
-	p.free = p.free[:n-1]
+	x.Origin = at
+	x.Client, x.Server = start.Key.Sender(client), start.Key.Receiver(client)
+	x.Relayed, x.Net, x.Tunnels = start.Relayed, start.Key.Net, start.Tunnels
+	if start.Decrypted {
+		x.TLS = Decrypted
+	}
 	return x
 }
 

@@ -49,11 +49,7 @@ func (s *scanner) cut(head string, at, n int) (line string, next int) {
 		return line, len(head) - len(rest)
 	}
 	next = int(s.ends[n])
-	line = head[at : next-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, next
+	return strings.TrimSuffix(head[at:next-1], "\r"), next
 }
 
 // collect takes bytes of a head or trailer that does not end in this chunk or
@@ -209,10 +205,7 @@ func cutLine(s string) (line, rest string) {
 	if i := strings.IndexByte(s, '\n'); i >= 0 {
 		line, rest = s[:i], s[i+1:]
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, rest
+	return strings.TrimSuffix(line, "\r"), rest
 }
 
 // requestLine reads a request line (RFC 9112, section 3) as tolerantly as

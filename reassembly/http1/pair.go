@@ -305,14 +305,7 @@ func (p *conn) settle(s *slot) {
 // exchangeOf gives the slot's exchange, which it makes if need be.
 func (p *conn) exchangeOf(s *slot) *exchange.Exchange {
 	if s.x == nil {
-		x := p.shard.exchanges.New()
-		x.Origin = s.at
-		x.Client, x.Server = p.start.Key.Sender(p.client), p.start.Key.Receiver(p.client)
-		x.Relayed, x.Net, x.Tunnels = p.start.Relayed, p.start.Key.Net, p.start.Tunnels
-		if p.start.Decrypted {
-			x.TLS = exchange.Decrypted
-		}
-		s.x = x
+		s.x = p.shard.exchanges.New(p.start, p.client, s.at)
 	}
 	return s.x
 }

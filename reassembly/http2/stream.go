@@ -110,14 +110,8 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		l = p.live
 	}
 	st := s.newStream()
-	x := s.exchanges.New()
-	x.Origin, x.Protocol = at, exchange.HTTP2
-	x.Client, x.Server = p.start.Key.Sender(p.client), p.start.Key.Receiver(p.client)
-	x.Relayed, x.Net, x.Tunnels = p.start.Relayed, p.start.Key.Net, p.start.Tunnels
-	if p.start.Decrypted {
-		x.TLS = exchange.Decrypted
-	}
-	st.x = x
+	st.x = s.exchanges.New(p.start, p.client, at)
+	st.x.Protocol = exchange.HTTP2
 	l.ids = append(l.ids, id)
 	l.streams = append(l.streams, st)
 	st.part[response].done = p.half[p.client.Reverse()].state == over

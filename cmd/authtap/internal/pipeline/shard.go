@@ -48,12 +48,11 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 	})
 	for r := range rounds {
 		p, timers = &r.parts[i], false
-		for j := range p.results {
-			if inspect.Done == nil {
-				break
-			}
-			if x := inspect.Done(p.results[j].value); x != nil {
-				streams.Reuse(x)
+		if inspect.Done != nil {
+			for j := range p.results {
+				if x := inspect.Done(p.results[j].value); x != nil {
+					streams.Reuse(x)
+				}
 			}
 		}
 		clear(p.results)
