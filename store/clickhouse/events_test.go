@@ -42,11 +42,15 @@ var contents = []string{
 	"SELECT month, sensor, host, outcome, sum(finalizeAggregation(numbers)), uniqCombinedMerge(12)(clients), uniqCombinedMerge(12)(principals) FROM auth_events_by_month FINAL GROUP BY ALL ORDER BY ALL",
 	"SELECT hour, sensor, outcome, sum(finalizeAggregation(numbers)), uniqCombinedMerge(12)(clients), uniqCombinedMerge(12)(principals) FROM auth_outcomes_by_hour FINAL GROUP BY ALL ORDER BY ALL",
 	"SELECT * FROM attacks_by_client ORDER BY client_ip",
+	"SELECT * FROM attacks_by_client_by_day ORDER BY ALL",
 	"SELECT * FROM accounts_at_risk ORDER BY principal, host",
+	"SELECT * FROM accounts_at_risk_by_day ORDER BY ALL",
 	"SELECT * FROM endpoint_posture ORDER BY host, method, path",
+	"SELECT * FROM endpoint_posture_by_day ORDER BY ALL",
 	"SELECT * FROM endpoints_by_day ORDER BY ALL",
 	"SELECT * FROM endpoints_latest ORDER BY host, method, path",
 	"SELECT * FROM credentials_latest ORDER BY credential_id",
+	"SELECT * FROM credentials_by_day ORDER BY ALL",
 	"SELECT * FROM issuers_latest ORDER BY issuer, host, kid",
 	"SELECT * FROM login_endpoints ORDER BY host, method, path",
 	"SELECT sensor, last_seen, started, version, key FROM sensors_latest",
@@ -290,7 +294,7 @@ func TestViewsHaveComments(t *testing.T) {
 	server := clickhousetest.Start(t)
 	connect(t, server.DSN(), Options{})
 	rows := server.Query("SELECT name, comment FROM system.tables WHERE database = currentDatabase() AND engine = 'View' ORDER BY name")
-	if len(rows) != 14 {
+	if len(rows) != 18 {
 		t.Errorf("%d views", len(rows))
 	}
 	for _, r := range rows {

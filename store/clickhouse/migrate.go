@@ -113,7 +113,7 @@ func (f form) steps() ([]step, error) {
 		}
 		t, err := template.New(file.Name()).Funcs(template.FuncMap{
 			"local": f.local, "on": f.on, "engine": f.engine, "window": f.window, "distributed": f.distributed,
-			"spans": func() []span { return spans }, "tables": f.tables,
+			"spans": func() []span { return spans }, "tables": f.tables, "each": func(items ...string) []string { return items },
 		}).ParseFS(migrations, "migrations/"+file.Name())
 		if err != nil {
 			return nil, err

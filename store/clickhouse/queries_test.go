@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -54,19 +55,24 @@ var named = []struct {
 	{"issuers", store.Question{Of: store.OfIssuers, Filter: store.Filter{Limit: 1000}}},
 }
 
-// views are asked in SQL; {range} is the condition of the last seven days.
+// views are asked in SQL; {range} is the condition of the last seven days. Those
+// that add up everything have none.
 var views = []struct{ query, days string }{
 	{"SELECT severity, count() FROM findings_latest WHERE {range} GROUP BY severity", "first_seen >= now() - INTERVAL 7 DAY"},
 	{"SELECT hour, sum(findings), sum(events) FROM findings_by_hour WHERE {range} GROUP BY hour ORDER BY hour", "hour >= now() - INTERVAL 7 DAY"},
 	{"SELECT day, detector, sum(findings) FROM findings_by_day WHERE {range} GROUP BY day, detector ORDER BY day", "day >= today() - 7"},
 	{"SELECT hour, outcome, sum(attempts) FROM logins_by_hour WHERE {range} GROUP BY hour, outcome ORDER BY hour", "hour >= now() - INTERVAL 7 DAY"},
 	{"SELECT day, host, path, outcome, attempts FROM logins_by_day WHERE {range} ORDER BY day", "day >= today() - 7"},
-	{"SELECT * FROM attacks_by_client WHERE {range} ORDER BY events DESC LIMIT 100", "last_seen >= now() - INTERVAL 7 DAY"},
-	{"SELECT * FROM accounts_at_risk WHERE {range} ORDER BY events DESC LIMIT 100", "last_seen >= now() - INTERVAL 7 DAY"},
-	{"SELECT * FROM endpoint_posture WHERE {range} ORDER BY findings DESC LIMIT 100", "last_seen >= now() - INTERVAL 7 DAY"},
+	{"SELECT * FROM attacks_by_client ORDER BY events DESC LIMIT 100", ""},
+	{"SELECT client_ip, sum(events), sum(let_in), max(severity) FROM attacks_by_client_by_day WHERE {range} GROUP BY client_ip ORDER BY 2 DESC LIMIT 100", "day >= today() - 7"},
+	{"SELECT * FROM accounts_at_risk ORDER BY events DESC LIMIT 100", ""},
+	{"SELECT * FROM accounts_at_risk_by_day WHERE {range} ORDER BY day DESC, events DESC LIMIT 100", "day >= today() - 7"},
+	{"SELECT * FROM endpoint_posture ORDER BY findings DESC LIMIT 100", ""},
+	{"SELECT * FROM endpoint_posture_by_day WHERE {range} ORDER BY day DESC, findings DESC LIMIT 100", "day >= today() - 7"},
 	{"SELECT day, sum(success) FROM endpoints_by_day WHERE {range} GROUP BY day ORDER BY day", "day >= today() - 7"},
 	{"SELECT coverage, count() FROM endpoints_latest WHERE {range} GROUP BY coverage", "last_seen >= now() - INTERVAL 7 DAY"},
-	{"SELECT nature, count() FROM credentials_latest WHERE {range} GROUP BY nature", "last_seen >= now() - INTERVAL 7 DAY"},
+	{"SELECT nature, count() FROM credentials_latest GROUP BY nature", ""},
+	{"SELECT day, kind, count(), sum(success) FROM credentials_by_day WHERE {range} GROUP BY day, kind ORDER BY day", "day >= today() - 7"},
 	{"SELECT * FROM issuers_latest WHERE {range}", "last_seen >= now() - INTERVAL 7 DAY"},
 	{"SELECT * FROM login_endpoints WHERE {range}", "last_seen >= now() - INTERVAL 7 DAY"},
 	{"SELECT * FROM sensors_latest WHERE {range}", "last_seen >= now() - INTERVAL 7 DAY"},
@@ -171,7 +177,7 @@ func TestQueries(t *testing.T) {
 		return len(beats), err
 	}, "")
 	for _, v := range views {
-		for _, within := range []string{v.days, "true"} {
+		for _, within := range slices.Compact([]string{cmp.Or(v.days, "true"), "true"}) {
 			query := strings.Replace(v.query, "{range}", within, 1)
 			timed(query, func() (int, error) { return count(ctx, s, query) }, query)
 		}

@@ -253,6 +253,67 @@ func reading(t *testing.T, s store.Store) {
 	}
 }
 
+// views and their columns; an analyst's statement is to mean the same everywhere.
+var views = map[string]string{
+	"findings_by_hour":         "hour sensor detector severity verdict findings events",
+	"findings_by_day":          "day sensor detector severity verdict findings events",
+	"logins_by_hour":           "hour sensor host method path kind outcome attempts clients accounts",
+	"logins_by_day":            "day sensor host method path kind outcome attempts clients accounts",
+	"attacks_by_client":        "client_ip findings detectors severity let_in events hosts principals first_seen last_seen",
+	"attacks_by_client_by_day": "day client_ip findings detectors severity let_in events hosts principals first_seen last_seen",
+	"accounts_at_risk":         "principal host severity strongest_verdict findings detectors clients events first_seen last_seen",
+	"accounts_at_risk_by_day":  "day principal host severity strongest_verdict findings detectors clients events first_seen last_seen",
+	"endpoint_posture":         "host method path weaknesses let_in severity findings last_seen",
+	"endpoint_posture_by_day":  "day host method path weaknesses let_in severity findings last_seen",
+	"endpoints_by_day": "day host method path operation kinds success refused unclear with_credential without_credential logins " +
+		"discriminates first_seen last_seen",
+	"endpoints_latest": "host method path operation kinds coverage success refused unclear with_credential without_credential logins " +
+		"discriminates first_seen last_seen",
+	"credentials_by_day": "day kind credential_id mask place principal principals clients hosts success refused unclear expires first_seen last_seen",
+	"credentials_latest": "kind credential_id mask place principal principals nature age clients hosts success refused unclear expires first_seen last_seen",
+	"issuers_latest":     "issuer host kid algorithm thumbprint key_type bits published issued accepted first_seen last_seen",
+	"login_endpoints":    "host method path operation success failure pending unclear successes failures first_seen last_seen",
+	"sensors_latest":     "sensor last_seen started version key counters",
+}
+
+// analyses asks the views, for what is the same in both dialects.
+func analyses(t *testing.T, s store.Store) {
+	put(t, s, Block(0, 60))
+	put(t, s, Block(0, 100))
+	query := func(q string) *store.Answer {
+		a, err := s.Query(context.Background(), q)
+		if err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+		return a
+	}
+	for view, columns := range views {
+		a := query("SELECT * FROM " + view)
+		if got := strings.Join(a.Columns, " "); got != columns {
+			t.Errorf("%s has %s, want %s", view, got, columns)
+		}
+		if len(a.Rows) == 0 {
+			t.Errorf("%s has no rows", view)
+		}
+	}
+	// Days add up to what is there in all.
+	for _, of := range []string{
+		"sum(findings), sum(let_in), sum(events), max(last_seen) FROM attacks_by_client",
+		"sum(findings), sum(events), min(first_seen) FROM accounts_at_risk",
+		"sum(findings), max(last_seen) FROM endpoint_posture",
+		"sum(success), sum(refused), sum(unclear) FROM endpoints",
+		"sum(success), sum(refused), sum(unclear), max(expires) FROM credentials",
+	} {
+		whole := of
+		if strings.HasSuffix(whole, "endpoints") || strings.HasSuffix(whole, "credentials") {
+			whole += "_latest"
+		}
+		if d := gocmp.Diff(query("SELECT "+whole).Rows, query("SELECT "+of+"_by_day").Rows); d != "" {
+			t.Errorf("%s (-all +by day):\n%s", of, d)
+		}
+	}
+}
+
 // answered are questions whose answers, of Block(0, 100), stand in answers.txt.
 var answered = []store.Question{
 	{Of: store.OfFindings},

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"rows of ledgers merge", merging},
 		{"ranges", ranges},
 		{"sensors", sensors},
+		{"views", analyses},
 		{"statements only read", reading},
 	} {
 		t.Run(c.name, func(t *testing.T) {
