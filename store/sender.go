@@ -29,10 +29,16 @@ type SenderStats struct {
 	Blocks, Rows uint64
 	// Failures are writes that failed.
 	Failures uint64
+	// Preparing is 1 while the sink gets ready for blocks.
+	Preparing uint64
 }
 
 // Sender takes blocks off a spool and writes them to a sink, in order, each
 // until it is taken, with growing pauses between. It has one block in memory.
+//
+// A sink with a method Prepare(context.Context) error is told before each block,
+// and may take as long as it needs to be ready for it: to bring its tables up to
+// date, say.
 type Sender struct {
 	spool   *Spool
 	sink    Sink
@@ -152,6 +158,21 @@ func (s *Sender) run(ctx context.Context) {
 	}
 }
 
+func (s *Sender) prepare(ctx context.Context) error {
+	sink, ok := s.sink.(interface{ Prepare(context.Context) error })
+	if !ok {
+		return nil
+	}
+	set := func(n uint64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stats.Preparing = n
+	}
+	set(1)
+	defer set(0)
+	return sink.Prepare(ctx)
+}
+
 // errFinished ends a sender. A sink's error may be io.EOF, too.
 var errFinished = errors.New("everything is sent")
 
@@ -163,6 +184,9 @@ func (s *Sender) step(ctx context.Context) error {
 		return errFinished
 	case b == nil:
 		return err
+	}
+	if err == nil {
+		err = s.prepare(ctx)
 	}
 	if err == nil {
 		// A timeout of its own: what is under way when the sender is closed

@@ -218,3 +218,58 @@ func TestSenderQuarantineOnAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// unready is a sink that takes long to get ready.
+type unready struct {
+	target
+	takes time.Duration
+	ready bool
+}
+
+func (u *unready) Prepare(ctx context.Context) error {
+	if u.ready {
+		return nil
+	}
+	select {
+	case <-time.After(u.takes):
+		u.ready = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A sink that gets ready has more time for it than for a write, but not longer
+// than the end of a run.
+func TestSenderOfAnUnreadySink(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			spool := openSpool(t, SpoolOptions{})
+			x := &unready{target: target{tokens: map[string]bool{}}, takes: 3 * time.Hour}
+			s := NewSender(spool, x, SenderOptions{})
+			put(t, spool, 1)
+			time.Sleep(time.Hour)
+			if st := s.Stats(); st.Preparing != 1 || st.Failures != 0 {
+				t.Errorf("%+v", st)
+			}
+			ctx := context.Background()
+			if live {
+				within, cancel := context.WithTimeout(ctx, 30*time.Second)
+				defer cancel()
+				ctx = within
+			}
+			spool.Finish()
+			begun := time.Now()
+			err := s.Close(ctx)
+			if closing := spool.Close(); closing != nil {
+				t.Error(closing)
+			}
+			if took := time.Since(begun); live != (took <= 30*time.Second) || live != (err != nil) {
+				t.Errorf("live %v: the end took %v: %v", live, took, err)
+			}
+			if st := s.Stats(); live == (len(x.got) == 1) || st.Preparing != 0 {
+				t.Errorf("live %v: got %d, %+v", live, x.got, st)
+			}
+		})
+	}
+}

@@ -54,7 +54,7 @@ passwords of one cannot be compared with those of another, and it says so.`,
 			case every < time.Second:
 				return usageError{fmt.Errorf("--every: %v is less than a second", every), cmd.CommandPath()}
 			}
-			server, err := clickhouse.New(s.Store, tables(&s))
+			server, err := clickhouse.New(s.Store, p.tables(&s))
 			if err != nil {
 				return err
 			}

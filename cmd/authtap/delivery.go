@@ -55,7 +55,7 @@ func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*
 		d.sink = file
 		d.batcher = store.NewBatcher(file, batching)
 	case "clickhouse", "clickhouses":
-		server, err := clickhouse.New(s.Store, tables(s))
+		server, err := clickhouse.New(s.Store, p.tables(s))
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ which is for sensors whose user may only insert.`,
 			if !strings.HasPrefix(s.Store, "clickhouse") {
 				return usageError{errors.New("only the tables of ClickHouse are made ahead: name a server with --store"), cmd.CommandPath()}
 			}
-			server, err := clickhouse.New(s.Store, tables(&s))
+			server, err := clickhouse.New(s.Store, p.tables(&s))
 			if err != nil {
 				return err
 			}

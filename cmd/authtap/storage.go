@@ -31,6 +31,9 @@ func opened[S store.Store](s S, err error) (store.Store, error) {
 }
 
 // tables gives the options of ClickHouse's tables.
-func tables(s *config.Settings) clickhouse.Options {
-	return clickhouse.Options{Migrate: s.Migrate, Cluster: s.Cluster, Retain: s.Retain}
+func (p *program) tables(s *config.Settings) clickhouse.Options {
+	return clickhouse.Options{
+		Migrate: s.Migrate, Cluster: s.Cluster, Retain: s.Retain,
+		Told: func(text string) { p.warn("%s", text) },
+	}
 }

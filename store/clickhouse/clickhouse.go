@@ -45,6 +45,9 @@ type Options struct {
 	// take ten times as long, where the caller's context gives them the time.
 	// Default 5 s.
 	Timeout time.Duration
+	// Told, when set, is told of what takes long: rows that are copied to bring
+	// the tables up to date, and how far that is.
+	Told func(string)
 	// TLS is used with clickhouses://. Default: the system's authorities.
 	TLS *tls.Config
 }
@@ -115,7 +118,10 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// prepare sees to the tables, once.
+// Prepare sees to the tables, once. It is Write's first step, for those who give
+// a write less time than a migration takes.
+func (s *Store) Prepare(ctx context.Context) error { return s.prepare(ctx) }
+
 func (s *Store) prepare(ctx context.Context) error {
 	if s.form.Load() != nil {
 		return nil

@@ -29,6 +29,7 @@ const (
 	tooManySimultaneousQueries = 202
 	socketTimeout              = 209
 	networkError               = 210
+	queryRuns                  = 216
 	aborted                    = 236
 	memoryLimitExceeded        = 241
 	tableIsReadOnly            = 242

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
+	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -148,12 +151,14 @@ func bare(statement string) string {
 type made struct {
 	number  uint32 // 0: nothing
 	cluster string
+	// notes are those of copies that a step has made, see form.note.
+	notes []string
 }
 
 // made asks how far the database has come. It only reads, which a user without
 // further rights may.
 func (s *Store) made(ctx context.Context) (m made, err error) {
-	err = s.conn.QueryRow(ctx, "SELECT max(number), argMax(cluster, number) FROM authtap_migrations").Scan(&m.number, &m.cluster)
+	err = s.conn.QueryRow(ctx, "SELECT max(number), argMax(cluster, number), groupUniqArrayIf(name, number = 0) FROM authtap_migrations").Scan(&m.number, &m.cluster, &m.notes)
 	var x *driver.Exception
 	switch {
 	case !errors.As(err, &x):
@@ -165,34 +170,71 @@ func (s *Store) made(ctx context.Context) (m made, err error) {
 	return m, err
 }
 
+// copies reports whether a statement copies rows that are there: it takes as
+// long as there are many of them.
+func copies(statement string) bool {
+	text := bare(statement)
+	return strings.HasPrefix(text, "INSERT INTO ") && !strings.HasPrefix(text, "INSERT INTO authtap_migrations ")
+}
+
+// note gives the statement that says that a step has made so many copies, in
+// the table of steps under the number 0: whoever takes it again goes on behind
+// them.
+func (f form) note(number uint32, copied int) (name, statement string) {
+	name = fmt.Sprintf("%d: %d copied", number, copied)
+	return name, fmt.Sprintf("INSERT INTO authtap_migrations (number, name, cluster) VALUES (0, %s, %s)", literal(name), literal(f.cluster))
+}
+
+// left gives the statements of a step without the copies that were made, and
+// with notes of those to be made.
+func (f form) left(s *step, notes []string) (plan []string) {
+	made, copied := 0, 0
+	for i := range s.statements {
+		if name, _ := f.note(s.number, i); slices.Contains(notes, name) {
+			made = i
+		}
+	}
+	for _, statement := range s.statements {
+		if !copies(statement) {
+			plan = append(plan, statement)
+			continue
+		}
+		if copied++; copied > made {
+			_, note := f.note(s.number, copied)
+			plan = append(plan, statement, note)
+		}
+	}
+	return plan
+}
+
 // Plan gives the statements that Migrate would run: the steps of the schema
 // that the database has not taken, and what Options.Retain asks for.
 func (s *Store) Plan(ctx context.Context) ([]string, error) {
-	plan, _, err := s.plan(ctx)
+	plan, _, _, err := s.plan(ctx)
 	if err != nil {
 		return nil, s.explain(err)
 	}
 	return plan, nil
 }
 
-func (s *Store) plan(ctx context.Context) (plan []string, f form, err error) {
-	m, err := s.made(ctx)
+func (s *Store) plan(ctx context.Context) (plan []string, f form, m made, err error) {
+	m, err = s.made(ctx)
 	if err != nil {
-		return nil, f, err
+		return nil, f, m, err
 	}
 	f.cluster = s.options.Cluster
 	if m.number > 0 {
 		if f.cluster != "" && f.cluster != m.cluster {
-			return nil, f, fmt.Errorf("%w: they were made for %s, not for the cluster %q", errSchema, server(m.cluster), f.cluster)
+			return nil, f, m, fmt.Errorf("%w: they were made for %s, not for the cluster %q", errSchema, server(m.cluster), f.cluster)
 		}
 		f.cluster = m.cluster
 	}
 	all, err := f.steps()
 	if err != nil {
-		return nil, f, err
+		return nil, f, m, err
 	}
 	if latest := all[len(all)-1].number; m.number > latest {
-		return nil, f, later(m.number, latest)
+		return nil, f, m, later(m.number, latest)
 	}
 	if m.number < all[len(all)-1].number {
 		engine := "ReplacingMergeTree"
@@ -208,11 +250,11 @@ func (s *Store) plan(ctx context.Context) (plan []string, f form, err error) {
 		if step.number <= m.number {
 			continue
 		}
-		plan = append(plan, step.statements...)
+		plan = append(plan, f.left(&step, m.notes)...)
 		plan = append(plan, fmt.Sprintf("INSERT INTO authtap_migrations (number, name, cluster) VALUES (%d, %s, %s)", step.number, literal(step.name), literal(f.cluster)))
 	}
 	retain, err := s.retention(ctx, f)
-	return append(plan, retain...), f, err
+	return append(plan, retain...), f, m, err
 }
 
 func server(cluster string) string {
@@ -227,7 +269,9 @@ func later(number, latest uint32) error {
 }
 
 // Migrate makes the tables and brings them up to date. It may be run at any
-// time, and by several sensors at once.
+// time, and by several sensors at once: what is copied is copied by one of them,
+// and the others wait. It takes as long as that does; where ctx ends it, the
+// next goes on behind the last copy.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return s.explain(err)
@@ -236,18 +280,82 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context) error {
-	plan, f, err := s.plan(ctx)
+	for waiting := false; ; waiting = true {
+		err := s.takeSteps(ctx)
+		var x *driver.Exception
+		if !errors.As(err, &x) || x.Code != queryRuns {
+			return err
+		}
+		if !waiting {
+			s.tell("clickhouse %s: another authtap is bringing the tables up to date, which is waited for", s.address)
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("another authtap is bringing the tables up to date: %w", ctx.Err())
+		}
+	}
+}
+
+const (
+	// lookAgain is the pause between looks at what another does.
+	lookAgain = time.Second
+	// copyWithin bounds a statement of a migration: no time that one takes, but
+	// the driver wants a bound, and its own is that of answers.
+	copyWithin = 7 * 24 * time.Hour
+	// tellEvery is how often is told how far a copy is.
+	tellEvery = time.Minute
+)
+
+func (s *Store) takeSteps(ctx context.Context) error {
+	plan, f, m, err := s.plan(ctx)
 	if err != nil {
 		return err
 	}
-	for _, statement := range plan {
-		if err := s.conn.Exec(ctx, statement); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, copyWithin)
+	defer cancel()
+	for i, statement := range plan {
+		on := ctx
+		if copies(statement) {
+			on = s.copying(ctx, m, statement, plan[i+1])
+		}
+		if err := s.conn.Exec(on, statement); err != nil {
 			first, _, _ := strings.Cut(bare(statement), "\n")
 			return fmt.Errorf("%s: %w", first, err)
 		}
 	}
 	s.ready(f)
 	return nil
+}
+
+// copying gives the context for a statement that copies rows: its name keeps
+// the server from running it twice at a time, and how far it is gets told.
+func (s *Store) copying(ctx context.Context, m made, statement, note string) context.Context {
+	into, _, _ := strings.Cut(strings.TrimPrefix(bare(statement), "INSERT INTO "), " ")
+	var mu sync.Mutex
+	var rows, total uint64
+	told := time.Now()
+	if m.number > 0 { // else there is nothing to copy
+		s.tell("clickhouse %s: bringing the tables up to date: rows are copied into %s, which takes long where there are many", s.address, into)
+	}
+	_, database, _ := strings.Cut(s.address, "/")
+	return driver.Context(ctx,
+		driver.WithQueryID(fmt.Sprintf("authtap-%s-%x", database, sha256.Sum256([]byte(note)))),
+		driver.WithProgress(func(p *driver.Progress) {
+			mu.Lock()
+			defer mu.Unlock()
+			rows, total = rows+p.Rows, total+p.TotalRows
+			if time.Since(told) >= tellEvery {
+				told = time.Now()
+				s.tell("clickhouse %s: %d of %d rows copied into %s", s.address, rows, total, into)
+			}
+		}))
+}
+
+func (s *Store) tell(format string, args ...any) {
+	if s.options.Told != nil {
+		s.options.Told(fmt.Sprintf(format, args...))
+	}
 }
 
 // check sees to it that the tables are as this version needs them.

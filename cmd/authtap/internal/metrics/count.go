@@ -49,7 +49,7 @@ func Of(statistics any) []Count {
 
 // levels are unsigned numbers that may fall.
 var levels = map[string]bool{
-	"batcher.waiting": true, "spool.waiting": true, "spool.unclosed": true,
+	"batcher.waiting": true, "spool.waiting": true, "spool.unclosed": true, "sender.preparing": true,
 	"engine.windows.keys": true, "engine.windows.bytes": true, "source.bytes_expected": true,
 }
 

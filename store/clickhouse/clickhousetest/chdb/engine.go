@@ -122,6 +122,7 @@ func (e *Exception) Error() string {
 const (
 	unknownException     = 1002
 	NotImplemented       = 48
+	QueryRuns            = 216
 	AuthenticationFailed = 516
 )
 

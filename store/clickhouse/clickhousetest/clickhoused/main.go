@@ -9,7 +9,8 @@
 // opens the folder, prints its address on a line and serves until its standard
 // input ends, so that it never outlives the test that started it.
 //
-// Queries of all connections run one after the other. Rows of an INSERT are
+// Queries of all connections run one after the other; one under a name that waits
+// or runs already is refused, as a real server does. Rows of an INSERT are
 // gathered and inserted when the client says that they are all: what a client
 // does not finish is not inserted. Compression is LZ4 where the client asks for
 // compression, and any that the client chooses is read. Not served: external
@@ -29,6 +30,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -119,6 +121,7 @@ func serve(library, path, listen, password string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends it, the test is gone
 		os.Exit(0)
 	}()
+	var running sync.Map
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -126,7 +129,7 @@ func serve(library, path, listen, password string) error {
 		}
 		go func() {
 			defer conn.Close()
-			s := newSession(conn, engine, incoming, password)
+			s := newSession(conn, engine, incoming, password, &running)
 			if err := s.serve(); err != nil {
 				fmt.Fprintf(os.Stderr, "clickhoused: %s: %v\n", conn.RemoteAddr(), err)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
@@ -33,6 +34,7 @@ type session struct {
 	engine     *chdb.Engine
 	incoming   string
 	password   string
+	running    *sync.Map // the names of queries, of all sessions
 
 	revision int // the lower of the client's and ours
 	database string
@@ -40,7 +42,7 @@ type session struct {
 	compressed bool
 }
 
-func newSession(conn net.Conn, engine *chdb.Engine, incoming, password string) *session {
+func newSession(conn net.Conn, engine *chdb.Engine, incoming, password string, running *sync.Map) *session {
 	return &session{
 		conn:       conn,
 		reader:     proto.NewReader(conn),
@@ -48,6 +50,7 @@ func newSession(conn net.Conn, engine *chdb.Engine, incoming, password string) *
 		engine:     engine,
 		incoming:   incoming,
 		password:   password,
+		running:    running,
 	}
 }
 
@@ -153,6 +156,12 @@ func (s *session) query() error {
 	}
 	if external > 0 {
 		return s.fail(&chdb.Exception{Code: chdb.NotImplemented, Message: "DB::Exception: no external tables here. (NOT_IMPLEMENTED)"})
+	}
+	if q.ID != "" {
+		if _, runs := s.running.LoadOrStore(q.ID, true); runs {
+			return s.fail(&chdb.Exception{Code: chdb.QueryRuns, Message: "DB::Exception: Query with id = " + q.ID + " is already running. (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)"})
+		}
+		defer s.running.Delete(q.ID)
 	}
 	settings := make([]chdb.Setting, len(q.Settings))
 	for i, set := range q.Settings {
