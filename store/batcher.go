@@ -231,17 +231,17 @@ func (b *Batcher) run(ctx context.Context) {
 		if n == 0 {
 			continue
 		}
-		err := b.write(ctx, block)
+		stored, err := b.write(ctx, block)
 		if err == nil {
 			b.announce(0)
 		}
 		b.mu.Lock()
 		b.writing = 0
-		if err == nil {
-			b.stats.Stored += uint64(n)
-		} else {
+		b.stats.Stored += uint64(stored)
+		b.stats.Lost += uint64(n - stored)
+		if err != nil {
 			b.err = err
-			b.stats.Lost += uint64(n + b.pending.Len())
+			b.stats.Lost += uint64(b.pending.Len())
 			b.pending, b.bytes = Rows{}, 0
 			clear(b.index)
 			last = true
@@ -304,31 +304,45 @@ func (b *Batcher) take() *Block {
 	return block
 }
 
-// write writes a block, again and again where that is wanted.
-func (b *Batcher) write(ctx context.Context, block *Block) error {
+// write writes a block, again and again where that is wanted, and reports how
+// many of its rows were stored. What finds no room is written in halves, so that
+// neither a block nor what is left of a disk is too small for the other; a row
+// that is too large by itself is lost.
+func (b *Batcher) write(ctx context.Context, block *Block) (stored int, err error) {
 	for again := (backOff{}); ; {
 		err := b.sink.Write(ctx, block)
 		if err == nil {
-			return nil
+			return block.Len(), nil
+		}
+		full := errors.Is(err, syscall.ENOSPC) // what is being sent makes room
+		large := errors.Is(err, errLarge)
+		if n := block.Len(); n > 1 && (full || large) {
+			first, others := block.cut(n / 2)
+			if stored, err = b.write(ctx, &Block{Rows: first}); err == nil {
+				n, err = b.write(ctx, &Block{Rows: others})
+				stored += n
+			}
+			return stored, err
 		}
 		b.mu.Lock()
 		b.stats.Failures++
 		b.mu.Unlock()
-		full := errors.Is(err, syscall.ENOSPC) // what is being sent makes room
+		if large {
+			b.failed(err)
+			return 0, nil
+		}
 		closing := false
 		select {
 		case <-b.closing: // this was the last attempt, but on a full disk
 			if closing = true; !full {
-				return err
+				return 0, err
 			}
 		default:
 		}
 		if !b.opt.Retry || errors.Is(err, ErrPoison) {
-			return err
+			return 0, err
 		}
-		if b.opt.Failed != nil {
-			b.opt.Failed(err)
-		}
+		b.failed(err)
 		end := b.closing // one attempt more
 		pause := again.pause()
 		if closing {
@@ -338,8 +352,14 @@ func (b *Batcher) write(ctx context.Context, block *Block) error {
 		case <-time.After(pause):
 		case <-end:
 		case <-ctx.Done():
-			return fmt.Errorf("%w; nobody waits for it any longer: %w", err, ctx.Err())
+			return 0, fmt.Errorf("%w; nobody waits for it any longer: %w", err, ctx.Err())
 		}
+	}
+}
+
+func (b *Batcher) failed(err error) {
+	if b.opt.Failed != nil {
+		b.opt.Failed(err)
 	}
 }
 

@@ -31,6 +31,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// errLarge is met where a block is longer than a record may be: in two, it may
+// be taken.
+var errLarge = errors.New("the block is too large")
+
 // errTorn is met where no whole record stands.
 var errTorn = errors.New("no whole record")
 
@@ -77,7 +81,7 @@ func appendRecord(b []byte, r *Rows) ([]byte, error) {
 	b = encode(append(b, make([]byte, recordHead)...), r)
 	n := len(b) - start - recordHead
 	if n > maxPayload {
-		return nil, fmt.Errorf("%w: a block of %d bytes is longer than %d", ErrPoison, n, maxPayload)
+		return nil, fmt.Errorf("%w: %d bytes of at most %d", errLarge, n, maxPayload)
 	}
 	putHead(b[start:], uint32(r.Len()))
 	return b, nil

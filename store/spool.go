@@ -293,10 +293,18 @@ func (s *Spool) Write(ctx context.Context, b *Block) error {
 		return nil
 	}
 	record, err := appendRecord(nil, &b.Rows)
+	if n := int64(len(record)); err == nil && n > s.opt.Max/4 {
+		err = fmt.Errorf("%w: %d bytes of at most %d, a quarter of the spool", errLarge, n, s.opt.Max/4)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("spool %s: %w", s.opt.Dir, err)
 	}
 	err = s.append(ctx, record, uint64(b.Len()))
+	// Without the file, whose name is another at each attempt: who tells errors
+	// is to know them again.
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		err = fmt.Errorf("%s: %w", file.Op, file.Err)
+	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("spool %s: %w; make room on that disk", s.opt.Dir, err)

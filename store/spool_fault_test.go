@@ -217,6 +217,68 @@ func TestSpoolDiskFull(t *testing.T) {
 	}
 }
 
+// A block that is larger than a spool takes goes there in parts; a row that is
+// too large by itself is lost, and no other with it.
+func TestBlocksAreCutToTheRoom(t *testing.T) {
+	spool := openSpool(t, SpoolOptions{Max: 16 << 10, Wait: true})
+	var told []error
+	b := NewBatcher(spool, BatcherOptions{Retry: true, Wait: true, Failed: func(err error) { told = append(told, err) }})
+	var want []uint64
+	for n := range uint64(500) {
+		e := numbers(n).AuthEvents[0]
+		if n == 3 {
+			e.Host = strings.Repeat("h", 5<<10)
+		} else {
+			want = append(want, n)
+		}
+		if err := b.AuthEvent(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := &target{tokens: map[string]bool{}}
+	s := NewSender(spool, x, SenderOptions{})
+	if err := b.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := finish(t, spool, s); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(x.got, want) {
+		t.Errorf("got %d", x.got)
+	}
+	if st := b.Stats(); st.Stored != 499 || st.Lost != 1 || st.Waiting != 0 || len(told) != 1 || !errors.Is(told[0], errLarge) {
+		t.Errorf("%+v; told %v", st, told)
+	}
+}
+
+// So does one that is larger than what a disk has left.
+func TestBlocksAreCutToTheDisk(t *testing.T) {
+	x := &target{tokens: map[string]bool{}}
+	tokens := 0
+	x.fail = func(b *Block) error {
+		if b.Len() > 3 {
+			return syscall.ENOSPC
+		}
+		tokens++
+		b.Token = fmt.Sprint(tokens)
+		return nil
+	}
+	b := NewBatcher(x, BatcherOptions{Retry: true})
+	var want []uint64
+	for n := range uint64(100) {
+		want = append(want, n)
+		if err := b.AuthEvent(numbers(n).AuthEvents[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if st := b.Stats(); !slices.Equal(x.got, want) || st.Stored != 100 || st.Lost != 0 || st.Failures != 0 {
+		t.Errorf("got %d, %+v", x.got, st)
+	}
+}
+
 // Whatever happens in whatever order, what Write acknowledged comes out once
 // and in order, by the blocks' tokens.
 func TestSpoolProperty(t *testing.T) {

@@ -50,6 +50,24 @@ func (r *Rows) Len() int {
 		len(r.Endpoints) + len(r.Credentials) + len(r.Issuers)
 }
 
+// cut gives the first n rows, and the others.
+func (r *Rows) cut(n int) (first, others Rows) {
+	first.Findings, others.Findings = part(r.Findings, &n)
+	first.Occurrences, others.Occurrences = part(r.Occurrences, &n)
+	first.AuthEvents, others.AuthEvents = part(r.AuthEvents, &n)
+	first.Heartbeats, others.Heartbeats = part(r.Heartbeats, &n)
+	first.Endpoints, others.Endpoints = part(r.Endpoints, &n)
+	first.Credentials, others.Credentials = part(r.Credentials, &n)
+	first.Issuers, others.Issuers = part(r.Issuers, &n)
+	return first, others
+}
+
+func part[T any](rows []T, n *int) (first, others []T) {
+	k := min(*n, len(rows))
+	*n -= k
+	return rows[:k:k], rows[k:]
+}
+
 // Heartbeat says that a sensor lives, and what it has counted since it was
 // started. Its times are the wall clock's.
 type Heartbeat struct {

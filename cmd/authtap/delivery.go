@@ -19,7 +19,7 @@ const (
 	// lost when the process is killed.
 	batchEvery = time.Second
 	// closeWithin bounds the end of a live run, roomWithin how long the end of a
-	// replay waits for room in a full spool.
+	// replay waits for room in a full spool of which nothing is sent.
 	closeWithin = 30 * time.Second
 	roomWithin  = 2 * time.Minute
 	// hurryAfter is how long a run that was told to end waits for room.
@@ -130,7 +130,7 @@ func (d *delivery) close() error {
 		ctx = within
 	}
 	// A store that takes nothing does not hold the end up for ever.
-	batching, cancel := context.WithTimeout(ctx, roomWithin)
+	batching, cancel := d.whileMoving(ctx)
 	defer cancel()
 	err := d.batcher.Close(batching)
 	if d.spool != nil {
@@ -143,6 +143,31 @@ func (d *delivery) close() error {
 		err = errors.Join(err, unsent, d.spool.Close())
 	}
 	return errors.Join(err, d.sink.Close())
+}
+
+// whileMoving gives a context that is done when for some time nothing has reached
+// the store.
+func (d *delivery) whileMoving(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for taken, moves := uint64(0), true; moves; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(roomWithin):
+			}
+			now := d.batcher.Stats().Stored
+			moves = now > taken
+			if d.sender != nil {
+				sent := d.sender.Stats()
+				now += sent.Rows
+				moves = now > taken || sent.Preparing > 0
+			}
+			taken = now
+		}
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // stats adds what became of rows. It may be called at any time.

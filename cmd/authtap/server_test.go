@@ -75,7 +75,7 @@ func TestServer(t *testing.T) {
 }
 
 // A disk that is too small for what a replay brings is one that it waits for:
-// what is sent makes room.
+// what is sent makes room. It is told once.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	disk := filepath.Join(dir, "spool")
@@ -104,6 +104,9 @@ func TestFullDisk(t *testing.T) {
 	server.Restart()
 	if err := <-s.ended; err != nil {
 		t.Fatalf("%v\n%s", err, s.stderr)
+	}
+	if n := strings.Count(s.stderr.String(), "no space left"); n > 3 {
+		t.Errorf("told %d times", n)
 	}
 	if s.count("rows stored") < 10_000 || s.count("rows lost") > 0 {
 		t.Errorf("%s", s.stderr)

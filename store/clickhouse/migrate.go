@@ -314,9 +314,17 @@ func (s *Store) takeSteps(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, copyWithin)
 	defer cancel()
-	for i, statement := range plan {
-		on := ctx
+	for i := 0; i < len(plan); i++ {
+		on, statement := ctx, plan[i]
 		if copies(statement) {
+			left, _, _, err := s.plan(ctx)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(left, statement) {
+				i++ // another has copied it meanwhile, and noted that
+				continue
+			}
 			on = s.copying(ctx, m, statement, plan[i+1])
 		}
 		if err := s.conn.Exec(on, statement); err != nil {

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/store"
+)
+
+// crawling is a store that takes a block in so much time; 0: it takes none.
+type crawling struct {
+	every time.Duration
+	rows  int
+}
+
+func (c *crawling) Write(ctx context.Context, b *store.Block) error {
+	if c.every == 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	time.Sleep(c.every)
+	c.rows += b.Len()
+	return nil
+}
+
+func (c *crawling) Close() error { return nil }
+
+// The end of a replay waits for room in a full spool as long as the store takes
+// anything, however slow it is; not for one that takes nothing.
+func TestEndWaitsForASlowStore(t *testing.T) {
+	for _, every := range []time.Duration{0, 40 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			spool, err := store.OpenSpool(store.SpoolOptions{Dir: t.TempDir(), Max: 16 << 10, Wait: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr safeBuffer
+			to := &crawling{every: every}
+			d := &delivery{
+				p: &program{stderr: &stderr}, sink: to, spool: spool,
+				sender:  store.NewSender(spool, to, store.SenderOptions{}),
+				batcher: store.NewBatcher(spool, store.BatcherOptions{Retry: true, Wait: true}),
+			}
+			const rows = 1000
+			for n := range uint64(rows) {
+				if err := d.batcher.AuthEvent(detect.AuthEvent{Number: n, Host: strings.Repeat("h", 100)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			begun := time.Now()
+			err = d.close()
+			took := time.Since(begun)
+			st := d.batcher.Stats()
+			switch {
+			case every == 0 && (err == nil || st.Lost == 0 || took > 10*time.Minute):
+				t.Errorf("of a dead store: %v, %+v in %v", err, st, took)
+			case every > 0 && (err != nil || st.Lost > 0 || to.rows != rows || took < 2*roomWithin):
+				t.Errorf("of a slow store: %v, %+v, %d arrived in %v", err, st, to.rows, took)
+			}
+		})
+	}
+}
