@@ -20,7 +20,7 @@ import (
 //
 // The checksum is CRC-32C (RFC 3720, appendix B.4) over length, rows and
 // payload. A segment ends at its last whole record; what stands behind is a
-// write that was not finished.
+// write that was not finished. A damaged record before that is passed over.
 const (
 	magic      = "authtap spool 1\n"
 	headerSize = int64(len(magic) + 8)
@@ -60,7 +60,10 @@ type segment struct {
 	size, done int64
 	// Not acknowledged.
 	blocks, rows uint64
-	file         file // while it is read from or written to
+	// damaged says, for each record that was damaged when the segment was taken
+	// over, where the next one begins.
+	damaged map[int64]int64
+	file    file // while it is read from or written to
 }
 
 // newHeader gives the header of a new segment.
@@ -100,7 +103,8 @@ func checksum(head, payload []byte) uint32 {
 }
 
 // readRecord reads the record at an offset of a segment of which size bytes
-// are looked at. errTorn says that there is none that is whole.
+// are looked at. errTorn says that there is none that is whole; next is where
+// the one behind it would begin, 0 where that is not known.
 func readRecord(r io.ReaderAt, offset, size int64) (payload []byte, rows uint64, next int64, err error) {
 	var head [recordHead]byte
 	if size-offset < recordHead {
@@ -118,7 +122,7 @@ func readRecord(r io.ReaderAt, offset, size int64) (payload []byte, rows uint64,
 		return nil, 0, 0, shorter(err)
 	}
 	if checksum(head[:], payload) != binary.LittleEndian.Uint32(head[8:]) {
-		return nil, 0, 0, errTorn
+		return nil, 0, offset + recordHead + n, errTorn
 	}
 	return payload, uint64(binary.LittleEndian.Uint32(head[4:])), offset + recordHead + n, nil
 }
@@ -148,19 +152,45 @@ func (s *segment) scan(r io.ReaderAt, length, done int64) error {
 	}
 	copy(s.id[:], head[len(magic):])
 	s.size, s.done, s.blocks, s.rows = headerSize, headerSize, 0, 0
-	for {
-		_, rows, next, err := readRecord(r, s.size, length)
-		if errors.Is(err, errTorn) {
+	s.damaged = nil
+	for at := s.size; ; {
+		_, rows, next, err := readRecord(r, at, length)
+		switch {
+		case errors.Is(err, errTorn) && next == 0:
+			s.pass()
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, errTorn): // whether it is the last one is to be seen
+		case err != nil:
 			return err
+		default:
+			if at > s.size {
+				if s.damaged == nil {
+					s.damaged = map[int64]int64{}
+				}
+				s.damaged[s.size] = at
+			}
+			s.size = next
+			s.blocks++
+			s.rows += rows
+			if next == done {
+				s.done, s.blocks, s.rows = done, 0, 0
+			}
 		}
-		s.size = next
-		s.blocks++
-		s.rows += rows
-		if next == done {
-			s.done, s.blocks, s.rows = done, 0, 0
-		}
+		at = next
 	}
+}
+
+// pass moves done over what is damaged.
+func (s *segment) pass() {
+	if next, ok := s.damaged[s.done]; ok {
+		s.done = next
+	}
+}
+
+// lost gives the bytes of damaged records.
+func (s *segment) lost() (n int64) {
+	for begin, end := range s.damaged {
+		n += end - begin
+	}
+	return n
 }

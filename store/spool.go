@@ -49,7 +49,7 @@ type SpoolStats struct {
 	// QuarantineDropped files of such blocks made room for others.
 	QuarantineDropped uint64
 	// Unclosed is 1 when the run before was killed. Torn bytes were of a write
-	// that had not ended then; Unsynced rows waited for one, as far as that was
+	// that had not ended then, or are damaged; Unsynced rows waited for one, as far as that was
 	// announced.
 	Unclosed, Torn, Unsynced uint64
 }
@@ -185,6 +185,7 @@ func (s *Spool) takeOver(seg *segment, length, done int64) error {
 		s.stats.Torn += uint64(length)
 		return errors.Join(f.Close(), os.Remove(seg.path))
 	}
+	s.stats.Torn += uint64(seg.lost())
 	if err == nil && seg.size < length {
 		s.stats.Torn += uint64(length - seg.size)
 		err = f.Truncate(seg.size)

@@ -81,6 +81,66 @@ func TestSpoolTornTail(t *testing.T) {
 	}
 }
 
+// A record that was damaged on the disk is passed over, which is counted, also
+// when the spool is opened again in the middle.
+func TestSpoolDamagedRecord(t *testing.T) {
+	const blocks = 5
+	for _, damaged := range []int{0b00001, 0b00110, 0b10101, 0b11000, 0b11111} {
+		dir := t.TempDir()
+		s := openSpool(t, SpoolOptions{Dir: dir})
+		ends := []int64{headerSize}
+		for n := range uint64(blocks) {
+			put(t, s, n)
+			ends = append(ends, s.tail.size)
+		}
+		path := s.tail.path
+		s.kill()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []uint64
+		var torn int64
+		for n := range blocks {
+			if damaged>>n&1 == 0 {
+				want = append(want, uint64(n))
+				continue
+			}
+			text[ends[n+1]-1] ^= 4
+			torn += ends[n+1] - ends[n]
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := ReadSpool(dir); err != nil || st.Waiting != uint64(len(want)) {
+			t.Errorf("%b: %+v, %v", damaged, st, err)
+		}
+		s = openSpool(t, SpoolOptions{Dir: dir})
+		if st := s.Stats(); st.Torn != uint64(torn) || st.Waiting != uint64(len(want)) {
+			t.Errorf("%b: %+v, want %d bytes torn and %d rows", damaged, st, torn, len(want))
+		}
+		var got []uint64
+		for range len(want) {
+			_, all := take(t, s)
+			got = append(got, all...)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openSpool(t, SpoolOptions{Dir: dir})
+		}
+		empty(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%b: got %d, want %d", damaged, got, want)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%b: the segment is still there", damaged)
+		}
+	}
+}
+
 // Damage within what was whole when the process began loses that segment's
 // rest, which is counted, and no more.
 func TestSpoolDamagedWhileOpen(t *testing.T) {

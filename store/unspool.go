@@ -81,6 +81,7 @@ func (s *Spool) oldest(ctx context.Context) (seg *segment, f file, start, size i
 		return nil, nil, 0, 0, err
 	}
 	seg = s.segments[0]
+	seg.pass()
 	if seg.file == nil {
 		f, err := s.opt.open(seg.path, os.O_RDONLY)
 		if err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -69,11 +71,16 @@ func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*
 		}
 		// Each database has a folder of its own, so that no row goes to another.
 		d.spool, err = store.OpenSpool(store.SpoolOptions{Dir: filepath.Join(dir, fileName(server.Address())), Max: int64(s.SpoolMax), Wait: !live})
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; --spool names another folder", err)
+		}
 		if err != nil {
 			return nil, errors.Join(err, server.Close())
 		}
 		if st := d.spool.Stats(); st.Unclosed > 0 {
 			p.warn("the run before was killed: %d rows that it had not written yet are lost, %d are still to be sent", st.Unsynced, st.Waiting)
+		} else if st.Torn > 0 {
+			p.warn("%d bytes of the spool are damaged, and what they held is lost: look after the disk of %s", st.Torn, dir)
 		}
 		d.sender = store.NewSender(d.spool, server, store.SenderOptions{
 			Failed: p.troubles("rows stay in the spool, will try again"),
@@ -197,6 +204,6 @@ func (c *counts) delivery(s *statistics) {
 		c.some(sp.QuarantineDropped, "files of such rows removed for want of room")
 		c.some(b.Lost+sp.Dropped, "rows lost")
 		c.some(sp.Unsynced, "rows lost by the run before, which was killed")
-		c.some(sp.Torn, "bytes in the spool of writes that were not finished")
+		c.some(sp.Torn, "bytes in the spool that cannot be read: not written to the end, or damaged")
 	}
 }
