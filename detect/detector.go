@@ -180,49 +180,40 @@ func paragraphs(doc string) []string {
 
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
-// Validate says what a detector lacks.
+// Validate says all that a detector lacks.
 func (d *Detector) Validate() error {
-	missing := func(what string) error { return fmt.Errorf("detector %q: %s", d.Name, what) }
-	switch {
-	case !nameForm.MatchString(d.Name):
-		return missing("the name must be lower-case words joined by _")
-	case d.Title == "":
-		return missing("no title")
-	case d.Custom && len(paragraphs(d.Doc)) == 0:
-		return missing("no doc")
-	case !d.Custom && len(paragraphs(d.Doc)) != 4:
-		return missing("Doc must have four paragraphs: what, why it matters, when it may be wrong, what to do")
-	case d.Severity < Info || d.Severity > Critical:
-		return missing("no severity")
-	case d.Confidence < Certain || d.Confidence > Tentative:
-		return missing("no confidence")
-	case !d.Custom && len(d.OWASP) == 0:
-		return missing("no OWASP reference")
-	case !d.Custom && len(d.CWE) == 0:
-		return missing("no CWE reference")
-	case d.Exchange == nil && d.Token == nil && d.Handshake == nil:
-		return missing("no function Exchange, Token or Handshake")
-	case d.Exchange != nil && d.Needs == 0:
-		return missing("Needs is empty: Exchange would never be called")
-	case d.Content != nil && d.Exchange == nil:
-		return missing("Content without Exchange")
-	}
-	for _, w := range d.Windows {
-		if w.Name == "" || w.Span <= 0 || w.Crossed == nil {
-			return missing("a window needs a name, a span and Crossed")
+	var missing []string
+	lacks := func(so bool, what string) {
+		if so {
+			missing = append(missing, what)
 		}
+	}
+	lacks(!nameForm.MatchString(d.Name), "the name must be lower-case words joined by _")
+	lacks(d.Title == "", "no title")
+	lacks(d.Custom && len(paragraphs(d.Doc)) == 0, "no doc")
+	lacks(!d.Custom && len(paragraphs(d.Doc)) != 4, "Doc must have four paragraphs: what, why it matters, when it may be wrong, what to do")
+	lacks(d.Severity < Info || d.Severity > Critical, "no severity")
+	lacks(d.Confidence < Certain || d.Confidence > Tentative, "no confidence")
+	lacks(!d.Custom && len(d.OWASP) == 0, "no OWASP reference")
+	lacks(!d.Custom && len(d.CWE) == 0, "no CWE reference")
+	lacks(d.Exchange == nil && d.Token == nil && d.Handshake == nil, "no function Exchange, Token or Handshake")
+	lacks(d.Exchange != nil && d.Needs == 0, "Needs is empty: Exchange would never be called")
+	lacks(d.Content != nil && d.Exchange == nil, "Content without Exchange")
+	for _, w := range d.Windows {
+		lacks(w.Name == "" || w.Span <= 0 || w.Crossed == nil, "a window needs a name, a span and Crossed")
 	}
 	var seen []string
 	for _, o := range d.Options {
-		if o.Name == "" || o.Doc == "" || slices.Contains(seen, o.Name) {
-			return missing("option " + o.Name + " is without name or doc, or there twice")
-		}
+		lacks(o.Name == "" || o.Doc == "" || slices.Contains(seen, o.Name), "option "+o.Name+" is without name or doc, or there twice")
 		seen = append(seen, o.Name)
 		switch o.Default.(type) {
 		case int, time.Duration, string, bool, []string:
 		default:
-			return missing(fmt.Sprintf("option %s has type %T", o.Name, o.Default))
+			lacks(true, fmt.Sprintf("option %s has type %T", o.Name, o.Default))
 		}
 	}
-	return nil
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("detector %q: %s", d.Name, strings.Join(missing, "; "))
 }

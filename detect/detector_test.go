@@ -43,6 +43,9 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	if err := (&Detector{}).Validate(); err == nil || strings.Count(err.Error(), "; ") < 6 {
+		t.Errorf("%v does not tell everything at once", err)
+	}
 	// What a rule of the user's need not have.
 	d := seen
 	d.Custom, d.Doc, d.CWE, d.OWASP = true, "x", nil, nil

@@ -22,8 +22,25 @@
 //	-- want --
 //	jwt_alg_none medium rejected count=1 key="api.test|GET /users/{id}|192.0.2.7"
 //
+// Besides the functions of package reassemblytest there are:
+//
+//	{{basic USER PASSWORD}}            what follows "Basic "
+//	{{dict "sub" "alice" "n" 1}}       an object; {{list 1 2}} a list, {{json V}} either as JSON
+//	{{jwt ALG SECRET CLAIMS}}          a signed token: with "none" its signature is empty; SECRET is
+//	                                   that of HS256, HS384, HS512, else "" for the issuer's key,
+//	                                   "other" for another, "short" for RSA with 1024 bits
+//	{{jwth HEADER ALG SECRET CLAIMS}}  one with more in its header
+//	{{input TOKEN}} {{sig TOKEN}}      its signed part, its signature
+//	{{jwk ALG KEY KID}}                the public key as an object
+//	{{x5c ALG KEY}}                    its certificate as it stands in headers
+//	{{public FORM ALG KEY}}            its text in a form that servers keep it in
+//	{{thumbprint ALG KEY}}             what a token bound to the key has in cnf.jkt
+//	{{withnonce K CLAIMS}}             a token of ES256 made with that number
+//	{{unix "+1h"}} {{date "+1h"}}      a NumericDate, a Date header's value; counted from the script's start
+//	{{random SEED N}}                  so many hexadecimal digits, at most 64
+//
 // A handshake of TLS is one line, which stands for its messages and some data
-// behind them; what tls and certificate take, their comments say:
+// behind them; what tls and certificate take stands in tls.go:
 //
 //	conn a 192.0.2.7:40000 198.51.100.1:443
 //	{{tls "version" "TLS 1.0" "cipher" "TLS_RSA_WITH_RC4_128_SHA" "sni" "api.test"}}

@@ -54,14 +54,14 @@ func lacking(cases []Case) (kinds []string) {
 func script(t *testing.T, file string, d *detect.Detector, all []detect.Detector) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("a detector needs a script (go doc ./detect/detecttest): %v", err)
 	}
 	cases, archive, err := Parse(data)
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
 	for _, kind := range lacking(cases) {
-		t.Errorf("%s: no case is %s", file, kind)
+		t.Errorf("%s: no case -- %s NAME --", file, kind)
 	}
 	for i := range cases {
 		c := &cases[i]
@@ -94,7 +94,7 @@ func (c *Case) run(t *testing.T, archive *txtar.Archive, d *detect.Detector, all
 		t.Fatal(err)
 	}
 	if engine.Stats().Unkeyed > 0 {
-		t.Error("a report without a dedupe key")
+		t.Error("a report without a dedupe key: Report.Key is empty")
 	}
 	mine := findings
 	if !c.All {

@@ -26,10 +26,10 @@ func TestTable(t *testing.T) {
 		if got, ok := rules.Find(d.Name); !ok || got.Name != d.Name {
 			t.Errorf("%s is not found", d.Name)
 		}
-		// The form that docs and terminals wrap: no line breaks in paragraphs.
+		// The form that docs and terminals wrap.
 		for _, p := range strings.Split(d.Doc, "\n\n") {
 			if strings.Contains(p, "\n") || len(p) < 60 || !strings.HasSuffix(p, ".") {
-				t.Errorf("%s: this is no paragraph: %q", d.Name, p)
+				t.Errorf("%s: a paragraph of Doc is one line of 60 bytes or more that ends with a full stop, not %q", d.Name, p)
 			}
 		}
 	}

@@ -10,9 +10,17 @@
 //
 // # Scripts
 //
-// A script is a text/template with the functions seq, add, pad, repeat, b64 and
-// b64url, those for HTTP/2, and those that the caller brings. What comes out is
-// read by lines:
+// A script is a text/template with these functions, those for HTTP/2, and those
+// that the caller brings:
+//
+//	{{range seq 1 3}}…{{end}}     once with each of 1, 2, 3
+//	{{add 40000 .}}               a sum
+//	{{pad 4 7}}                   0007
+//	{{repeat 9 "ab"}}             a text so many times
+//	{{b64 "text"}} {{b64url "text"}}
+//	                              base64, and as in tokens: without padding
+//
+// What comes out is read by lines:
 //
 //	# a comment; blank lines end a message
 //	time 2026-01-02T03:04:05Z     sets the packet clock (this is where it starts)
