@@ -63,9 +63,10 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		f.triggers.close()
 		return err
 	}
+	var ruled map[string]custom.Stats // of rules before the last reload
 	t := task{settings: s, sources: sources, taps: taps, bodies: true, judged: func(s *statistics) {
 		judged := engine.Stats()
-		s.Engine, s.Printing, s.Rules = &judged, &printingStats{Beyond: f.beyond}, ruleStats(rules)
+		s.Engine, s.Printing, s.Rules = &judged, &printingStats{Beyond: f.beyond}, ruleStats(rules, ruled)
 	}}
 	reloads := reloads{p: p, now: s, read: again, options: optionsOf}
 	t.delivered = func(s *statistics) {
@@ -101,7 +102,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 				reloads.refuse(err) // but for what shards do
 				return
 			}
-			rules = c.rules
+			rules, ruled = c.rules, ruleStats(rules, ruled)
 			f.failOn, f.showSuppressed = detect.Severity(c.settings.FailOn), c.settings.ShowSuppressed
 			if err := f.triggers.replace(c.settings.Triggers, c.settings.TrustedProxies); err != nil {
 				p.warn("the triggers stay as they are: %v", err)

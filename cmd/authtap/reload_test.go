@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,9 @@ import (
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/capture/pcapfile"
 	"github.com/authtap/authtap/cmd/authtap/internal/config"
+	"github.com/authtap/authtap/cmd/authtap/internal/metrics"
+	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/custom"
 )
 
 // wire is a tap that gives the packets of a capture, and waits, quiet, at some
@@ -130,5 +134,26 @@ func TestReload(t *testing.T) {
 	}
 	if !strings.Contains(found, `"detector":"brute_force"`) {
 		t.Errorf("the attack was lost: %s\n%s", found, said)
+	}
+}
+
+// What rules have counted is still counted when their files are read again.
+func TestRuleStatsGoOn(t *testing.T) {
+	set, err := custom.Compile([]custom.Rule{{Name: custom.Text{Text: "mine"}, Title: "Mine", Doc: "Mine.", Severity: detect.Low, When: custom.Text{Text: "status == 401"}}}, custom.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string]custom.Stats{"mine": {Seen: 5, Asked: 4, Matched: 3, Crossed: 2, Errors: 1, Error: "odd"}, "gone": {Seen: 9}}
+	if got := ruleStats(set, before); !maps.Equal(got, map[string]custom.Stats{"mine": before["mine"]}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// What may fall is no counter.
+func TestLevels(t *testing.T) {
+	for _, c := range metrics.Of(&statistics{Engine: new(detect.Stats)}) {
+		if c.Name == "engine.window_bytes" && !c.Level {
+			t.Errorf("%s is a counter", c.Name)
+		}
 	}
 }

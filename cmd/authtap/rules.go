@@ -137,11 +137,16 @@ func (p *program) expired(s *detect.Suppression) {
 	p.warn("%s: the suppression ended with %s, and what it kept is told again: %s", s.Where, lastDay(s), s.Reason)
 }
 
-// ruleStats gives what became of rules by their names.
-func ruleStats(set *custom.Set) map[string]custom.Stats {
+// ruleStats gives what became of rules by their names; before is what did until
+// their files were read again.
+func ruleStats(set *custom.Set, before map[string]custom.Stats) map[string]custom.Stats {
 	m := map[string]custom.Stats{}
 	for i, s := range set.Stats() {
-		m[set.Names()[i]] = s
+		b := before[set.Names()[i]]
+		m[set.Names()[i]] = custom.Stats{
+			Seen: b.Seen + s.Seen, Asked: b.Asked + s.Asked, Matched: b.Matched + s.Matched, Crossed: b.Crossed + s.Crossed,
+			Errors: b.Errors + s.Errors, Error: cmp.Or(b.Error, s.Error),
+		}
 	}
 	return m
 }
@@ -211,7 +216,7 @@ func (p *program) tryRules(cmd *cobra.Command, s config.Settings, source capture
 	}
 	t := task{settings: s, sources: []capture.Source{source}, bodies: true, judged: func(s *statistics) {
 		judged := engine.Stats()
-		s.Engine, s.Rules = &judged, ruleStats(set)
+		s.Engine, s.Rules = &judged, ruleStats(set, nil)
 	}}
 	err = runPipeline(cmd.Context(), p, t, pipeline.Options[*detect.Inspection]{
 		NewInspect: func() pipeline.Inspect[*detect.Inspection] {

@@ -18,8 +18,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
@@ -143,9 +146,13 @@ type running struct {
 	queue  chan detect.Finding
 	cancel context.CancelFunc
 	done   chan struct{}
+	tally  *tally
+}
 
-	mu    sync.Mutex
-	stats Stats
+// tally counts for all rules that had a name, one after the other.
+type tally struct {
+	mu sync.Mutex
+	Stats
 }
 
 // Triggers are rules at work. Write and Replace belong to one goroutine; Stats
@@ -172,6 +179,8 @@ func Check(rules []Rule) error {
 	for i := range rules {
 		r := &rules[i]
 		switch {
+		case strings.ContainsFunc(r.Name, unicode.IsControl) || !utf8.ValidString(r.Name):
+			return fmt.Errorf("trigger %q: a name is text of one line", r.Name) // it stands in a header
 		case names[r.Name]:
 			return fmt.Errorf("trigger %q is there twice", r.Name)
 		case r.Block != nil && files[r.Block.File]:
@@ -190,7 +199,7 @@ func Check(rules []Rule) error {
 
 // Replace puts other rules into force. Those that are the same go on; the others
 // end what is queued, behind the caller's back, and then those of the same name
-// begin. On an error nothing has changed.
+// begin, whose counts go on. On an error nothing has changed.
 func (t *Triggers) Replace(rules []Rule) error {
 	if err := Check(rules); err != nil {
 		return err
@@ -198,6 +207,10 @@ func (t *Triggers) Replace(rules []Rule) error {
 	var next, begun []*running
 	for _, r := range rules {
 		var before <-chan struct{}
+		counted := new(tally)
+		if i := slices.IndexFunc(t.all, func(old *running) bool { return old.Name == r.Name }); i >= 0 {
+			counted = t.all[i].tally
+		}
 		if i := slices.IndexFunc(t.all, func(old *running) bool { return old.Name == r.Name || old.shares(&r) }); i >= 0 {
 			if reflect.DeepEqual(t.all[i].Rule, r) {
 				next = append(next, t.all[i])
@@ -205,7 +218,7 @@ func (t *Triggers) Replace(rules []Rule) error {
 			}
 			before = t.all[i].done
 		}
-		n, err := t.start(r, before)
+		n, err := t.start(r, counted, before)
 		if err != nil {
 			return errors.Join(fmt.Errorf("trigger %s: %w", r.Name, err), stop(context.Background(), begun))
 		}
@@ -230,10 +243,10 @@ func (r *Rule) shares(o *Rule) bool {
 }
 
 // start starts a rule: at once, or when before is closed.
-func (t *Triggers) start(r Rule, before <-chan struct{}) (*running, error) {
+func (t *Triggers) start(r Rule, counted *tally, before <-chan struct{}) (*running, error) {
 	n := &running{
 		Rule: r, cool: window.NewCache[string, told](keys, 0),
-		queue: make(chan detect.Finding, t.opt.Queue), done: make(chan struct{}),
+		queue: make(chan detect.Finding, t.opt.Queue), done: make(chan struct{}), tally: counted,
 	}
 	var err error
 	if n.action, err = n.newAction(t.opt.Version); err != nil {
@@ -318,9 +331,9 @@ func (r *running) take(f *detect.Finding) {
 }
 
 func (r *running) count(f func(*Stats)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f(&r.stats)
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	f(&r.tally.Stats)
 }
 
 // run acts until the queue is closed and empty, or ctx is done.

@@ -102,7 +102,7 @@ func (a *acts) expire(time.Time) (next time.Time, err error) { return next, nil 
 func with(t *testing.T, r Rule, a *acts, o Options) *Triggers {
 	t.Helper()
 	tr := started(t, o)
-	n, err := tr.start(Rule{Name: "idle", Exec: &Exec{Command: []string{"true"}}}, nil)
+	n, err := tr.start(Rule{Name: "idle", Exec: &Exec{Command: []string{"true"}}}, new(tally), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestReplace(t *testing.T) {
 	if err := tr.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := tr.Stats(); s["e"].Cooled != 1 || s["e"].Done != 2 || s["b"].Blocked != 2 || s["b"].Done != 2 {
+	if s := tr.Stats(); s["e"].Cooled != 1 || s["e"].Done != 2 || s["b"].Blocked != 2 || s["b"].Done != 3 {
 		t.Errorf("%+v", s)
 	}
 	var list []blocked
@@ -257,6 +257,7 @@ func TestCheck(t *testing.T) {
 	for want, rules := range map[string][]Rule{
 		"does nothing":            {{Name: "a"}},
 		`"a" is there twice`:      {{Name: "a", Exec: &Exec{Command: []string{"true"}}}, {Name: "a", Exec: &Exec{Command: []string{"true"}}}},
+		"text of one line":        {{Name: "a\n", Exec: &Exec{Command: []string{"true"}}}},
 		"no command":              {{Name: "a", Exec: &Exec{}}},
 		"not found":               {{Name: "a", Exec: &Exec{Command: []string{"nonesuch-program"}}}},
 		"that is no URL":          {{Name: "a", Webhook: &Webhook{URL: "ftp://x/"}}},

@@ -50,7 +50,7 @@ func Of(statistics any) []Count {
 // levels are unsigned numbers that may fall.
 var levels = map[string]bool{
 	"batcher.waiting": true, "spool.waiting": true, "spool.unclosed": true, "sender.preparing": true,
-	"engine.windows.keys": true, "engine.windows.bytes": true, "source.bytes_expected": true,
+	"engine.windows.keys": true, "engine.windows.bytes": true, "engine.window_bytes": true, "source.bytes_expected": true,
 }
 
 // arrays are the fields that count by kind, and how the kinds are called.
