@@ -3,6 +3,7 @@ package detect
 import (
 	"container/list"
 	"math"
+	"net/netip"
 	"time"
 
 	"github.com/authtap/authtap/capture"
@@ -27,12 +28,13 @@ type Engine struct {
 	windows     map[string]*sharedWindow
 	budget      *window.Budget // of the windows
 	// byNeeds lists the detectors that are shown an exchange of such properties.
-	byNeeds   map[Needs][]*running
-	endpoints *endpoint.Map
-	issuers   *issuer.Ledger
-	hops      *hops
-	clock     capture.Time // of the latest mark
-	collapsed uint64
+	byNeeds    map[Needs][]*running
+	endpoints  *endpoint.Map
+	issuers    *issuer.Ledger
+	hops       *hops
+	forwarders *window.Cache[netip.Addr, forwarder]
+	clock      capture.Time // of the latest mark
+	collapsed  uint64
 
 	open  map[recordKey]*record
 	order *list.List // of *record, the one without news for longest first
@@ -72,7 +74,7 @@ func NewEngine(o Options) (*Engine, error) {
 	o = o.complete()
 	e := &Engine{
 		options: o, windows: make(map[string]*sharedWindow), endpoints: endpoint.NewMap(endpoint.Options{Declared: o.declared()}),
-		issuers: issuer.NewLedger(issuer.Limits{}), hops: newHops(),
+		issuers: issuer.NewLedger(issuer.Limits{}), hops: newHops(), forwarders: newForwarders(),
 		open: make(map[recordKey]*record), order: list.New(), byEnd: make(map[*endpoint.Endpoint][]*record),
 		budget: window.NewBudget(uint64(o.WindowBytes)),
 		slots:  make(chan struct{}, 2), attemptKeys: make(map[attemptKey]string), byNeeds: make(map[Needs][]*running), series: make(map[uint32]series),
@@ -138,6 +140,9 @@ func (e *Engine) exchange(ins *Inspection) {
 	p := &e.pass
 	*p = Pass{engine: e, ins: ins}
 	now := p.Now()
+	if ins.forwarded != "" || x.Relayed.IsValid() {
+		e.forwards(ins, now)
+	}
 	asked := request(ins)
 	if x.Request.Present {
 		p.endpoint, p.template = e.endpoints.Find(&asked, now)

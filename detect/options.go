@@ -29,6 +29,9 @@ type Options struct {
 	Expire       func(*Suppression)
 	// TrustedProxies may name the client in X-Forwarded-For or Forwarded.
 	TrustedProxies []netip.Prefix
+	// Forwarder, when set, is told of a peer that is none of them and speaks for
+	// many clients, which are taken for one.
+	Forwarder func(peer netip.Addr)
 	// ClientHeaders are further headers with a single address, such as
 	// True-Client-IP, in which they do; anybody can send them, so only those that
 	// the proxies set belong here.
@@ -107,6 +110,8 @@ type Stats struct {
 	// Evicted findings were closed early to stay within MaxFindings, Deferred
 	// work was not done because too much was under way.
 	Evicted, Deferred uint64
+	// Forwarders were told of: see Options.Forwarder.
+	Forwarders uint64
 	// Forgotten are entries of the detectors' own memory that made room for
 	// others.
 	Forgotten uint64

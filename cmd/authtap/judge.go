@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"syscall"
@@ -42,7 +43,7 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 		o.Key = credential.Key(key)
 		o.Input = func(i uint32) string { return names.of(sources[0], int(i)) }
 		o.Emit, o.AuthEvent, o.Occurrence = f.emit, f.authEvent, f.occurrence
-		o.Suppress, o.Expire = f.suppress, p.expired
+		o.Suppress, o.Expire, o.Forwarder = f.suppress, p.expired, f.forwarder(p)
 		if s.Store != "none" {
 			o.Endpoint, o.Use, o.IssuerKey = f.endpoint, f.use, f.issuerKey
 		}
@@ -200,6 +201,7 @@ type findings struct {
 	met      bool // a finding is as severe as failOn
 	// showSuppressed prints what is suppressed, too.
 	showSuppressed bool
+	forwarders     int // that were told of
 	closed         bool
 
 	// In a replay: the last versions, by ID, how many there may be, and what
@@ -319,11 +321,25 @@ func (f *findings) close() error {
 	return err
 }
 
+// maxForwarders bounds how many proxies are named: anybody can send the headers
+// that make one.
+const maxForwarders = 8
+
+// forwarder tells of a proxy that is not trusted.
+func (f *findings) forwarder(p *program) func(netip.Addr) {
+	return func(peer netip.Addr) {
+		if f.forwarders++; f.forwarders <= maxForwarders {
+			p.warn("%[1]v speaks for many clients, which count as one: if it is a proxy of yours, --trusted-proxy %[1]v tells them from each other", peer)
+		}
+	}
+}
+
 // engine adds what the engine counted.
 func (c *counts) engine(s *detect.Stats) {
 	c.add(s.Findings, fmt.Sprintf("findings in %d exchanges", s.Exchanges))
 	c.some(s.Suppressed, "findings suppressed")
 	c.some(s.Expired, "findings that a suppression kept until it expired")
+	c.some(s.Forwarders, "addresses that speak for many clients, and are no --trusted-proxy")
 	c.some(s.Evicted, "findings closed early: more than --max-findings at a time")
 	c.some(s.Deferred, "guesses at secrets and checks of signatures left out: too many at a time")
 	var keys, evicted, late uint64
