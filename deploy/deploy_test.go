@@ -73,7 +73,7 @@ func TestDeb(t *testing.T) {
 		`-rwxr-xr-x root/root +\d+ \S+ \S+ \./usr/bin/authtap\n`,
 		`-rw-r--r-- root/root +\d+ \S+ \S+ \./usr/lib/systemd/system/authtap.service\n`,
 		`-rw-r----- root/root +\d+ \S+ \S+ \./etc/authtap/authtap.yaml\n`,
-		`\./usr/share/doc/authtap/copyright\n`, `\./usr/share/doc/authtap/README.md\n`, `\./usr/share/bash-completion/completions/authtap\n`,
+		`\./usr/share/doc/authtap/copyright\n`, `\./usr/share/doc/authtap/licences/github.com/google/gopacket/LICENSE\n`, `\./usr/share/doc/authtap/README.md\n`, `\./usr/share/bash-completion/completions/authtap\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(contents) {
 			t.Errorf("no %s in\n%s", want, contents)

@@ -12,7 +12,7 @@ import (
 )
 
 // Where both sides of a proxy are watched, an exchange is seen twice: between
-// client and proxy, and between proxy and server (CATALOGUE.md, 1.2). The inner
+// client and proxy, and between proxy and server (docs/decisions/0019). The inner
 // one ends first. An exchange that says whom it is forwarded for is therefore
 // held until the outer one has come, or can no longer come; of peers of which
 // none ever comes, none is held any more.

@@ -291,7 +291,7 @@ func (n *Inspector) client(x *exchange.Exchange) netip.Addr {
 	return clientOf(x, n.trusted)
 }
 
-// clientOf gives the client's address (CATALOGUE.md, 1.7): the peer's, unless
+// clientOf gives the client's address (docs/verdicts.md): the peer's, unless
 // that is a trusted proxy; then whom the proxy says the connection is for, and
 // where that is a trusted proxy, too, or nobody, the right-most address of
 // X-Forwarded-For or Forwarded that is not one.

@@ -284,7 +284,7 @@ func (rec *record) due() bool {
 	return len(rec.only) == 0 || rec.observed || slices.Contains(rec.only, rec.verdict)
 }
 
-// severity follows the verdict (ARCHITECTURE.md, section 4).
+// severity follows the verdict (docs/verdicts.md).
 func (rec *record) severity() Severity {
 	s := rec.base
 	if rec.laddered {

@@ -62,7 +62,7 @@ func saml(s string) string {
 	return encodedForm(base64Std(`<samlp:Response><saml:Assertion ID="_a" Version="2.0"><saml:Subject><saml:NameID>carol</saml:NameID></saml:Subject><x>` + s + `</x></saml:Assertion></samlp:Response>`))
 }
 
-// plantings are a secret for each position of CATALOGUE.md, 1.3, in the
+// plantings are a secret for each place that a credential may stand in, in the
 // encodings that it has there.
 func plantings() []planting {
 	get := func(target string, lines ...string) string {

@@ -85,7 +85,7 @@ var commonTop = sync.OnceValue(func() map[string]bool {
 
 // attempts counts the passwords or codes that a request tries at once, 0 where
 // it is one or they are no logins: a request for GraphQL, a list of JSON-RPC
-// calls, a list of forms sent to a place for logins (CATALOGUE.md, N28).
+// calls, a list of forms sent to a place for logins.
 func (f *Finder) attempts(x *exchange.Exchange) int {
 	if len(f.list) < 2 || x.Request.Method != "POST" {
 		return 0

@@ -3,7 +3,7 @@ package credential
 import "strings"
 
 // sessionCookies are names in lower case, without __Host- and __Secure-, of
-// cookies that hold a session (CATALOGUE.md, 1.3, and common frameworks).
+// cookies that hold a session in common frameworks.
 var sessionCookies = func() map[string]bool {
 	m := map[string]bool{}
 	for _, n := range strings.Fields(`jsessionid phpsessid asp.net_sessionid connect.sid sid session sessionid session_id

@@ -109,7 +109,7 @@ func (l *loginFields) scheme(login Login, password string) {
 	}
 }
 
-// loginOf says whether the request is a login attempt (CATALOGUE.md, 1.6).
+// loginOf says whether the request is a login attempt.
 func (f *Finder) loginOf(x *exchange.Exchange) *Login {
 	l := &f.login
 	if l.auth == nil && l.grant == "" && !l.password.set() && !l.secret.set() && !l.code.set() && !l.refresh.set() && l.weakCode == "" {

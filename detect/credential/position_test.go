@@ -35,7 +35,7 @@ func grpcMessage(compressed byte, message string) string {
 	return string(binary.BigEndian.AppendUint32([]byte{compressed}, uint32(len(message)))) + message
 }
 
-// The positions of CATALOGUE.md, 1.3, besides those of TestFindRequest.
+// Where credentials may stand, besides the places of TestFindRequest.
 func TestPositions(t *testing.T) {
 	const vendorKey = "shpat_" + hex32
 	wsse := func(kind, password string) string {
@@ -132,7 +132,7 @@ func cutBody(x *exchange.Exchange) *exchange.Exchange {
 	return x
 }
 
-// The names of CATALOGUE.md, 1.3.
+// Names that many APIs have.
 func TestListedNames(t *testing.T) {
 	for _, n := range []string{"APIKEY", "CLIENT_SECRET", "JWT", "OCP-APIM-SUBSCRIPTION-KEY", "X-SECRET", "X-TOKEN", "X-Api-Key", "X-Auth-Token"} {
 		if got := NewFinder(Options{}).Find(request("GET", "/", head(n+": "+api40), "")).Request; len(got) != 1 {

@@ -84,7 +84,7 @@ const (
 )
 
 // How much of a body is looked at; a longer one is judged by its beginning
-// (CATALOGUE.md, 1.4 e). What a page says to people stands further behind than
+// (docs/verdicts.md, e). What a page says to people stands further behind than
 // what an API says to programs.
 const (
 	shapeBytes = 1 << 10

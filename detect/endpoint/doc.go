@@ -9,5 +9,5 @@
 // Contract: a Map and its Endpoints belong to one goroutine. All times are
 // packet times; what is older than seven days no longer counts. Nothing is
 // guessed: an endpoint of which too little is known gives likely_accepted or
-// unknown, never accepted. The rules are those of CATALOGUE.md 1.4 to 1.6.
+// unknown, never accepted. The rules stand in docs/verdicts.md.
 package endpoint

@@ -159,7 +159,7 @@ func allSoft(b []byte) bool {
 }
 
 // member reads the value of a top-level key and looks for the marks of a
-// failure in it (CATALOGUE.md, 1.4).
+// failure in it.
 func (j *jsonFacts) member(key []byte, path uint64) bool {
 	start := j.pos
 	if start >= len(j.data) {

@@ -2,8 +2,7 @@ package endpoint
 
 import "github.com/authtap/authtap/capture"
 
-// Outcome says what an answer means on this endpoint (ARCHITECTURE.md,
-// section 4).
+// Outcome says what an answer means on this endpoint (docs/verdicts.md).
 func (e *Endpoint) Outcome(a *Answer, now capture.Time) Outcome {
 	e = e.resolve()
 	s := a.Status
@@ -165,8 +164,8 @@ type Attempt struct {
 	Claim bool
 }
 
-// Judge says whether an attempt was accepted, by what is known now
-// (CATALOGUE.md, 1.4).
+// Judge says whether an attempt was accepted, by what is known now (the
+// letters are those of docs/verdicts.md).
 func (e *Endpoint) Judge(t *Attempt, now capture.Time) Verdict {
 	e = e.resolve()
 	a := &t.Answer

@@ -70,7 +70,7 @@ func TestCachesTeachNothing(t *testing.T) {
 }
 
 // Open is where three or more got the authenticated shape, and more were
-// answered than refused (CATALOGUE.md, 1.4 b).
+// answered than refused (docs/verdicts.md, b).
 func TestOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		same, other, refused int

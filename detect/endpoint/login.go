@@ -7,7 +7,7 @@ import (
 	"github.com/authtap/authtap/detect/credential"
 )
 
-// LoginOutcome is what came of a login attempt (CATALOGUE.md, 1.6).
+// LoginOutcome is what came of a login attempt.
 type LoginOutcome uint8
 
 // The outcomes. Pending: the password was right and a second factor is asked

@@ -18,8 +18,8 @@ const (
 // success needs no learned shape or place to be an accepted one; where only
 // Failure is, what is none is judged as if there were no pin. Failure outranks
 // success. Of an endpoint that is pinned as Required it is not asked whether it
-// discriminates; all else that `accepted` requires (CATALOGUE.md, 1.4 a, b, c
-// and e) is required of it too.
+// discriminates; all else that `accepted` requires (docs/verdicts.md, a, b,
+// c and e) is required of it too.
 type Pin struct {
 	Requires         Need
 	Success, Failure bool // which of the two is pinned

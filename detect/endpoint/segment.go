@@ -21,7 +21,7 @@ const (
 
 var placeholderNames = [placeholders]string{"{id}", "{token}", "{email}", "{date}", "{any}"}
 
-// classify tells a variable segment by its form (CATALOGUE.md, 1.5).
+// classify tells a variable segment by its form.
 func classify(s string) placeholder {
 	if len(s) == 0 {
 		return noPlaceholder

@@ -46,7 +46,7 @@ type Stats struct {
 
 // Map knows all endpoints, by host, path template, method and operation. It
 // belongs to one goroutine. Paths become templates by the form of their
-// segments and by their variety (CATALOGUE.md, 1.5), unless they are declared.
+// segments and by their variety, unless they are declared.
 type Map struct {
 	o        Options
 	declared []*declarations

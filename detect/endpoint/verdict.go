@@ -1,7 +1,7 @@
 package endpoint
 
 // Outcome is what one answer says by itself and by what is known of its
-// endpoint (ARCHITECTURE.md, section 4).
+// endpoint (docs/verdicts.md).
 type Outcome uint8
 
 // The outcomes.

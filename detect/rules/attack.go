@@ -29,7 +29,7 @@ const (
 	attackSpan = 10 * time.Minute
 	slowSpan   = 24 * time.Hour
 	// pause is how long an attack may rest and still be the same, and how long
-	// after it a login is under suspicion (CATALOGUE.md, N17).
+	// after it a login is under suspicion.
 	pause = 30 * time.Minute
 )
 
@@ -158,7 +158,7 @@ func attacking(p *detect.Pass, key, except string) bool {
 }
 
 // belongs reports whether a success is the attack's: from the user agent that
-// failed, or of an account that failed (N17). Others behind the same address
+// failed, or of an account that failed. Others behind the same address
 // log in too.
 func belongs(s *window.Summary, e *window.Event) bool {
 	return s.Failed(agent, e.Fields[agent]) || s.Failed(user, e.Fields[user])

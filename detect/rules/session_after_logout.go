@@ -128,7 +128,7 @@ func takenBack(p *detect.Pass, setCookie string) bool {
 	})
 }
 
-// logsOut reports an endpoint that ends a session (CATALOGUE.md, 1.3).
+// logsOut reports an endpoint that ends a session.
 func logsOut(method, template string) bool {
 	last := template
 	for strings.HasSuffix(last, "/") {
