@@ -17,6 +17,7 @@ import (
 	"github.com/authtap/authtap/detect/custom"
 	"github.com/authtap/authtap/store"
 	"github.com/authtap/authtap/store/clickhouse"
+	"github.com/authtap/authtap/store/output"
 )
 
 // settled is how long the rows of live sensors may be on their way.
@@ -99,7 +100,8 @@ type fleet struct {
 	server  *clickhouse.Store
 	options clickhouse.CorrelateOptions
 	since   string
-	warned  string // of keys
+	// What was warned of: keys, and clocks that are ahead.
+	warned, aheadOf string
 }
 
 // watch looks every now and then. What goes wrong is told, and tried again.
@@ -150,14 +152,24 @@ func (f *fleet) keys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := detect.Timestamp(capture.TimeOf(time.Now()))
 	var newest detect.Timestamp
 	for _, b := range beats {
-		newest = max(newest, b.Time)
+		newest = max(newest, min(b.Time, now)) // a clock may be ahead
 	}
 	by := map[string][]string{}
+	var ahead []string
 	for _, b := range beats {
 		if capture.Time(newest).Sub(capture.Time(b.Time)) <= 24*time.Hour {
-			by[b.Key] = append(by[b.Key], b.Sensor)
+			by[b.Key] = append(by[b.Key], output.Escape(b.Sensor))
+		}
+		if isAhead(b.Time, now) {
+			ahead = append(ahead, output.Escape(b.Sensor))
+		}
+	}
+	if warning := strings.Join(ahead, ", "); warning != f.aheadOf {
+		if f.aheadOf = warning; warning != "" {
+			f.p.warn("the clocks of these sensors are ahead, so that their attempts do not fall in with those of others, and are looked at late: %s", warning)
 		}
 	}
 	warning := ""
@@ -174,4 +186,10 @@ func (f *fleet) keys(ctx context.Context) error {
 	}
 	f.warned = warning
 	return nil
+}
+
+// isAhead reports whether a heartbeat is of a clock that is ahead of this
+// machine's by more than a minute.
+func isAhead(beat, now detect.Timestamp) bool {
+	return capture.Time(beat).Sub(capture.Time(now)) > time.Minute
 }

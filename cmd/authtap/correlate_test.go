@@ -93,6 +93,14 @@ func TestFleet(t *testing.T) {
 	if _, told := run("correlate", "--once"); !strings.Contains(told, "different keys") || !strings.Contains(told, "edge1, edge2; edge3") {
 		t.Errorf("keys: %s", told)
 	}
+	// One whose clock is far ahead hides nothing of that.
+	server.Exec("INSERT INTO sensors (sensor, time, started, version, key) VALUES ('edge4', now64(6) + INTERVAL 3 DAY, now64(6), '', 'b')")
+	if _, told := run("correlate", "--once"); !strings.Contains(told, "edge1, edge2; edge3, edge4") || !strings.Contains(told, "clocks of these sensors are ahead") || !strings.Contains(told, "late: edge4\n") {
+		t.Errorf("a clock that is ahead: %s", told)
+	}
+	if _, told := run("status"); !strings.Contains(told, "the clock of sensor edge4 is ahead") || strings.Contains(told, "the clock of sensor edge1") {
+		t.Errorf("a clock that is ahead: %s", told)
+	}
 }
 
 // writeDialogue writes the capture of a dialogue.

@@ -273,6 +273,9 @@ func (p *program) concerns(beats []store.Heartbeat, now time.Time) {
 		if age := since(now, b.Time); age > silentAfter {
 			p.warn("sensor %s has been silent for %s", name, output.Age(age))
 		}
+		if isAhead(b.Time, detect.Timestamp(capture.TimeOf(now))) {
+			p.warn("the clock of sensor %s is ahead of this machine's, or this one's is late: attempts at several sensors do not fall together", name)
+		}
 		if n := counted(&b, []string{"batcher.lost", "spool.dropped"}); n > 0 {
 			p.warn("sensor %s has lost %d rows since it was started", name, n)
 		}
