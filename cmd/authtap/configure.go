@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,11 @@ func (p *program) configure() *cobra.Command {
 			s, err := p.settings(cmd)
 			if err != nil {
 				return err
+			}
+			for _, variable := range os.Environ() {
+				if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AUTHTAP_") && !isSetting(cmd, name) {
+					p.warn("%s in the environment is no setting", name)
+				}
 			}
 			t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 			memory := budget(&s, live)
@@ -62,4 +69,10 @@ func (p *program) configure() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return config.Example(p.stdout) },
 	})
 	return cmd
+}
+
+// isSetting reports whether a variable of the environment has a flag's name.
+func isSetting(cmd *cobra.Command, variable string) bool {
+	name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(variable, "AUTHTAP_"), "_", "-"))
+	return cmd.Flag(name) != nil
 }

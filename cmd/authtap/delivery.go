@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -105,7 +106,10 @@ func fileName(address string) string {
 	}, address)
 }
 
-// troubles gives a function that tells errors, each once in ten minutes.
+// numbers are what differs between errors of one kind: ports, rows, files.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// troubles gives a function that tells errors, each kind once in ten minutes.
 func (p *program) troubles(what string) func(error) {
 	var (
 		mu   sync.Mutex
@@ -114,7 +118,7 @@ func (p *program) troubles(what string) func(error) {
 	return func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		text := err.Error()
+		text := numbers.ReplaceAllString(err.Error(), "0")
 		if at, ok := told[text]; ok && time.Since(at) < 10*time.Minute {
 			return
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -63,4 +64,21 @@ func TestEndWaitsForASlowStore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An error that comes again with other numbers is the same.
+func TestTroublesAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stderr safeBuffer
+		p := &program{stderr: &stderr}
+		tell := p.troubles("no")
+		for minute := range 15 {
+			tell(fmt.Errorf("read tcp 192.0.2.1:%d->192.0.2.2:9000: i/o timeout", 40000+minute))
+			tell(fmt.Errorf("%d rows refused", minute))
+			time.Sleep(time.Minute)
+		}
+		if n := strings.Count(stderr.String(), "\n"); n != 4 {
+			t.Errorf("%d lines: %s", n, stderr.String())
+		}
+	})
 }
