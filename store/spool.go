@@ -344,6 +344,10 @@ func (s *Spool) append(ctx context.Context, record []byte, rows uint64) error {
 		// segment ends before it, and the next write begins another.
 		_ = f.Truncate(at) // or the next start cuts it off
 		s.seal()
+		if n := len(s.segments); n > 1 && s.segments[n-1] == tail && tail.size == headerSize {
+			_ = os.Remove(tail.path) // or it is removed in its turn
+			s.segments = s.segments[:n-1]
+		}
 		return err
 	}
 	tail.size += n

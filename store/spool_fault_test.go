@@ -244,6 +244,10 @@ func TestSpoolDiskFull(t *testing.T) {
 			t.Fatal("never enough room")
 		}
 	}
+	// Attempts leave nothing that takes room.
+	if files, err := filepath.Glob(filepath.Join(dir, "*"+suffix)); err != nil || len(files) > 2 {
+		t.Errorf("files %q, %v", files, err)
+	}
 	for name, fail := range map[string]func(){
 		"sync": func() { f.sync = errors.New("I/O error") },
 		"open": func() { f.open = syscall.EMFILE },
