@@ -115,7 +115,8 @@ func TestCorrelate(t *testing.T) {
 
 	// What is none of it: below the thresholds, too slow, one sensor alone, one
 	// wrong password, an office that comes to work, the same traffic at two
-	// sensors, a phone that changes its network, a broken release.
+	// sensors, a phone that changes its network, a broken release, forgetful people
+	// behind one address.
 	for i := range 9 {
 		f.login(sensors[i%3], "g.test", fmt.Sprintf("198.51.100.%d", i), "bob", fmt.Sprint("guess", i), fail, time.Duration(i)*20*time.Second)
 		f.login(sensors[i%3], "h.test", fmt.Sprintf("198.51.100.%d", i), "bob", fmt.Sprint("guess", i), fail, time.Duration(i)*90*time.Second)
@@ -134,6 +135,15 @@ func TestCorrelate(t *testing.T) {
 	f.login("edge2", "m.test", "203.0.113.9", "dora", "hers", ok, time.Hour+time.Minute)
 	for i := range 90 {
 		f.login(sensors[i%3], "n.test", fmt.Sprintf("203.0.113.%d", i), fmt.Sprint("user", i), fmt.Sprint("own", i), fail, time.Duration(i)*4*time.Second)
+	}
+	for i := range 60 {
+		user := fmt.Sprint("user", i)
+		if i%3 == 0 { // four times wrong
+			for n := range 4 {
+				f.login(sensors[n%3], "o.test", "198.51.100.1", user, fmt.Sprint("typo", i, n), fail, time.Duration(4*i+n)*time.Second)
+			}
+		}
+		f.login(sensors[i%3], "o.test", "198.51.100.1", user, fmt.Sprint("own", i), ok, time.Duration(4*i+4)*time.Second)
 	}
 	if err := s.Write(context.Background(), &f.block); err != nil {
 		t.Fatal(err)

@@ -79,7 +79,9 @@ var (
 )
 
 const (
-	guessed     = "failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
+	// Forgetful people behind one address are no attack (decision 0036): others
+	// log in there without an error, and nobody fails often.
+	guessed     = "NOT (innocent >= 4 AND 4 * innocent >= users AND worst <= 5) AND failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
 	distributed = "clients >= $clients AND (passwords = 0 OR passwords >= $passwords)"
 	// A success adds the account that it opened.
 	sprayed = "failures <= $per_account * users AND " +
@@ -231,7 +233,9 @@ windows AS
         uniqExactIf(credential_id, f AND credential_id != ` + nothing + `) AS passwords,
         uniqExactIf((principal_id, credential_id), f AND credential_id != ` + nothing + `) AS pairs,
         uniqExactIf(client_ip, f) AS clients, uniqExactIf(client_ip, f AND t - seen < {{.Quick}}) AS newcomers,
-        uniqExactIf(sensor, f) AS sensors
+        uniqExactIf(sensor, f) AS sensors,
+        arrayMax(sumMapIf([principal_id], [1], f).2) AS worst,
+        groupUniqArrayIf(principal_id, outcome = 'success') AS lucky, length(lucky) - length(arrayIntersect(lucky, groupUniqArrayIf(principal_id, f))) AS innocent
     FROM attempts WHERE ({{.Key}}, intDiv(t, {{.Hop}})) IN (SELECT {{.Key}}, w - arrayJoin(range({{.N}})) AS b FROM candidates)
     GROUP BY {{.Key}}, w
     HAVING sensors >= 2 AND failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
