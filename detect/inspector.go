@@ -8,6 +8,7 @@ import (
 	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/detect/issuer"
+	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/exchange"
 )
 
@@ -26,7 +27,7 @@ type Inspector struct {
 	// clientHeaders are believed of trusted proxies, the first before the others.
 	clientHeaders []string
 	always        Needs // what every exchange has
-	free          []*Inspection
+	spares        reassembly.Spares[Inspection]
 }
 
 // NewInspector makes an inspector of an engine's options.
@@ -73,7 +74,7 @@ func sorted(list []Detector) []Detector {
 // Inspect finds out what an exchange shows by itself.
 func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	n.pin = nil
-	ins := n.new()
+	ins := n.spares.Take()
 	ins.Exchange, ins.Found = x, n.finder.Find(x)
 	f := &ins.Found
 	switch {
@@ -181,18 +182,8 @@ func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	return ins
 }
 
-// maxFree bounds the inspections that are kept to be used again.
-const maxFree = 4096
-
-func (n *Inspector) new() *Inspection {
-	last := len(n.free) - 1
-	if last < 0 {
-		return new(Inspection)
-	}
-	ins := n.free[last]
-	n.free = n.free[:last]
-	return ins
-}
+// maxSpares bounds the inspections that are kept to be used again.
+const maxSpares = 4096
 
 // Done takes an inspection back that the engine has looked at, to use it again,
 // and gives its exchange for the same purpose: nil where they are still held.
@@ -201,10 +192,8 @@ func (n *Inspector) Done(ins *Inspection) *exchange.Exchange {
 		return nil
 	}
 	x := ins.Exchange
-	if len(n.free) < maxFree {
-		*ins = Inspection{}
-		n.free = append(n.free, ins)
-	}
+	*ins = Inspection{}
+	n.spares.Keep(ins, maxSpares)
 	return x
 }
 

@@ -5,25 +5,19 @@ import "github.com/authtap/authtap/reassembly"
 // Pool gives exchanges, and takes back those that nobody holds any more: what
 // most of a run's memory would be made for. Its zero value is ready and gives
 // new ones. It belongs to one goroutine.
-type Pool struct{ free []*Exchange }
+type Pool struct{ spares reassembly.Spares[Exchange] }
 
 // What a Pool keeps at most: exchanges, and room for header lines of a message.
 const (
-	mostFree  = 4096
-	mostLines = 64
+	mostSpares = 4096
+	mostLines  = 64
 )
 
 // New gives an exchange of a conversation that began at a packet; client is the
 // direction of the client. All else is zero, but for room in the headers, where
 // lines of another may still stand.
 func (p *Pool) New(start *reassembly.Start, client reassembly.Direction, at reassembly.Origin) *Exchange {
-	var x *Exchange
-	if n := len(p.free); n > 0 {
-		x = p.free[n-1]
-		p.free = p.free[:n-1]
-	} else {
-		x = new(Exchange)
-	}
+	x := p.spares.Take()
 	x.Origin = at
 	x.Client, x.Server = start.Key.Sender(client), start.Key.Receiver(client)
 	x.Relayed, x.Net, x.Tunnels = start.Relayed, start.Key.Net, start.Tunnels
@@ -36,13 +30,10 @@ func (p *Pool) New(start *reassembly.Start, client reassembly.Direction, at reas
 // Put takes an exchange back. Neither it nor its lists of header lines may be
 // touched from here on; strings out of it may.
 func (p *Pool) Put(x *Exchange) {
-	if len(p.free) == mostFree {
-		return
-	}
 	request, response := room(x.Request.Header), room(x.Response.Header)
 	*x = Exchange{}
 	x.Request.Header, x.Response.Header = request, response
-	p.free = append(p.free, x)
+	p.spares.Keep(x, mostSpares)
 }
 
 func room(h Header) Header {

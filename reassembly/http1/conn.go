@@ -107,7 +107,7 @@ type half struct {
 
 func (p *conn) open() {
 	if p.live == nil {
-		p.live = p.shard.newLive()
+		p.live = p.shard.lives.Take()
 		p.live.half[0].state = p.idle[0]
 		p.live.half[1].state = p.idle[1]
 	}

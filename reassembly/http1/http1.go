@@ -134,8 +134,8 @@ type Shard struct {
 	stats  Stats
 	pool   content.Pool
 	next   map[string]Successor
-	lives  []*live
-	slots  []*slot
+	lives  reassembly.Spares[live]
+	slots  reassembly.Spares[slot]
 
 	exchanges *exchange.Pool
 }

@@ -91,7 +91,7 @@ func diff(a, b uint32) int32 { return int32(a - b) }
 // nothing of the client came before.
 func (p *conn) begin(h *half, first bool) {
 	l := p.live
-	s := p.shard.newSlot()
+	s := p.shard.slots.Take()
 	s.at, s.reqSeq, s.reqAck = h.at, h.seq, h.ack
 	s.set(reqAcked, h.hasAck)
 	s.set(inOrder, p.is(clientInStep))
@@ -191,7 +191,7 @@ func (p *conn) respond(h *half) *slot {
 		}
 		before--
 	}
-	o := p.shard.newSlot()
+	o := p.shard.slots.Take()
 	o.at = h.at
 	o.rspSeq, o.rspAck, o.turn, o.turnAck = h.seq, h.ack, p.turn, p.turnAck
 	o.set(rspAcked, h.hasAck)

@@ -9,29 +9,11 @@ const (
 	mostBody      = 4 << 10 // of a request, that is kept with its slot
 )
 
-func (s *Shard) newLive() *live {
-	if n := len(s.lives); n > 0 {
-		l := s.lives[n-1]
-		s.lives = s.lives[:n-1]
-		return l
-	}
-	return new(live)
-}
-
 func (s *Shard) freeLive(l *live) {
-	if len(s.lives) < structsKept && cap(l.requests)+cap(l.responses) <= 64 {
+	if cap(l.requests)+cap(l.responses) <= 64 {
 		*l = live{requests: l.requests[:0], responses: l.responses[:0]}
-		s.lives = append(s.lives, l)
+		s.lives.Keep(l, structsKept)
 	}
-}
-
-func (s *Shard) newSlot() *slot {
-	if n := len(s.slots); n > 0 {
-		t := s.slots[n-1]
-		s.slots = s.slots[:n-1]
-		return t
-	}
-	return new(slot)
 }
 
 func (s *Shard) freeSlot(t *slot) {
@@ -41,9 +23,7 @@ func (s *Shard) freeSlot(t *slot) {
 		body = nil
 	}
 	*t = slot{body: body}
-	if len(s.slots) < structsKept {
-		s.slots = append(s.slots, t)
-	}
+	s.slots.Keep(t, structsKept)
 }
 
 // charge notes that an exchange that waits got bigger.

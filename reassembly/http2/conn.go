@@ -246,7 +246,7 @@ func (p *conn) frameBytes(h *half, c *reassembly.Chunk, b []byte) int {
 	case headersFrame, promiseFrame, continuationFrame, settingsFrame, resetFrame, goawayFrame:
 		h.state = collecting
 		if f.kind != continuationFrame || h.work == nil {
-			h.work = p.shard.newWork()
+			h.work = p.shard.works.Take()
 			h.work.at = c.Origin
 		}
 		if f.length == 0 {
@@ -544,7 +544,8 @@ func (p *conn) dropWork(h *half) {
 	h.work = nil
 	p.shard.pool.Release(w.payload)
 	p.shard.pool.Release(w.block)
-	p.shard.freeWork(w)
+	*w = work{}
+	p.shard.works.Keep(w, structsKept)
 }
 
 // conflict takes in that bytes of direction d came twice, differently: who

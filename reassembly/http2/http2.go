@@ -149,9 +149,9 @@ type Shard struct {
 	stats   Stats
 	pool    content.Pool
 	reader  reader
-	streams []*stream
-	lives   []*live
-	works   []*work
+	streams reassembly.Spares[stream]
+	lives   reassembly.Spares[live]
+	works   reassembly.Spares[work]
 
 	exchanges *exchange.Pool
 }

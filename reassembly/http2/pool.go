@@ -7,29 +7,11 @@ const structsKept = 1024
 // longer: without them much of what follows is not known.
 func (s *Shard) crowded() bool { return s.pool.Held() >= s.limits.HeldBytes/4*3 }
 
-func (s *Shard) newLive() *live {
-	if n := len(s.lives); n > 0 {
-		l := s.lives[n-1]
-		s.lives = s.lives[:n-1]
-		return l
-	}
-	return new(live)
-}
-
 func (s *Shard) freeLive(l *live) {
-	if len(s.lives) < structsKept && cap(l.ids) <= 64 {
+	if cap(l.ids) <= 64 {
 		*l = live{ids: l.ids[:0], streams: l.streams[:0]}
-		s.lives = append(s.lives, l)
+		s.lives.Keep(l, structsKept)
 	}
-}
-
-func (s *Shard) newStream() *stream {
-	if n := len(s.streams); n > 0 {
-		st := s.streams[n-1]
-		s.streams = s.streams[:n-1]
-		return st
-	}
-	return new(stream)
 }
 
 func (s *Shard) freeStream(st *stream) {
@@ -38,29 +20,11 @@ func (s *Shard) freeStream(st *stream) {
 	}
 	s.pool.Charge(-st.cost)
 	*st = stream{}
-	if len(s.streams) < structsKept {
-		s.streams = append(s.streams, st)
-	}
+	s.streams.Keep(st, structsKept)
 }
 
 // charge notes that a stream got bigger.
 func (s *Shard) charge(st *stream, n int) {
 	st.cost += n
 	s.pool.Charge(n)
-}
-
-func (s *Shard) newWork() *work {
-	if n := len(s.works); n > 0 {
-		w := s.works[n-1]
-		s.works = s.works[:n-1]
-		return w
-	}
-	return new(work)
-}
-
-func (s *Shard) freeWork(w *work) {
-	*w = work{}
-	if len(s.works) < structsKept {
-		s.works = append(s.works, w)
-	}
 }

@@ -90,7 +90,7 @@ const unheard = 64
 func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 	s := p.shard
 	if p.live == nil {
-		p.live = s.newLive()
+		p.live = s.lives.Take()
 	}
 	l := p.live
 	most := s.limits.Streams
@@ -105,11 +105,11 @@ func (p *conn) newStream(id uint32, at reassembly.Origin) *stream {
 		}
 		p.end(0, at)
 		if p.live == nil {
-			p.live = s.newLive()
+			p.live = s.lives.Take()
 		}
 		l = p.live
 	}
-	st := s.newStream()
+	st := s.streams.Take()
 	st.x = s.exchanges.New(p.start, p.client, at)
 	st.x.Protocol = exchange.HTTP2
 	l.ids = append(l.ids, id)

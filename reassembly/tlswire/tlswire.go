@@ -77,7 +77,7 @@ type Shard struct {
 
 	held    int
 	buffers [][]byte
-	lives   []*live
+	lives   reassembly.Spares[live]
 }
 
 // NewShard makes a Shard whose parsers hand each handshake to emit when it is
@@ -169,13 +169,8 @@ func (s *Shard) newLive() *live {
 		s.stats.Refusals++
 		return nil
 	}
-	l := new(live)
-	if n := len(s.lives); n > 0 {
-		l = s.lives[n-1]
-		s.lives = s.lives[:n-1]
-	}
 	s.held += liveBytes
-	return l
+	return s.lives.Take()
 }
 
 func (s *Shard) freeLive(l *live) {
@@ -184,8 +179,6 @@ func (s *Shard) freeLive(l *live) {
 		s.release(l.half[d].messages.buf)
 		s.release(l.half[d].gather.buf)
 	}
-	if len(s.lives) < livesKept {
-		*l = live{}
-		s.lives = append(s.lives, l)
-	}
+	*l = live{}
+	s.lives.Keep(l, livesKept)
 }

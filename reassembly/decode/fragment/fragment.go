@@ -98,7 +98,7 @@ const (
 	datagramBytes = 320
 	partBytes     = int(unsafe.Sizeof(part{}))
 	// Unused datagrams that are kept, and how much room with each.
-	spares, spareBytes = 16, 8 << 10
+	sparesKept, spareBytes = 16, 8 << 10
 )
 
 // Table holds what is not yet whole. Its zero value is ready, with the
@@ -110,7 +110,7 @@ type Table struct {
 	// The one with the oldest first fragment, and the newest.
 	first, last *datagram
 	out         []byte
-	spare       []*datagram
+	spares      reassembly.Spares[datagram]
 }
 
 // datagram is one that is not yet whole.
@@ -266,12 +266,7 @@ func (t *Table) begin(k *Key, old *datagram, at capture.Time) *datagram {
 	if old != nil {
 		t.drop(old)
 	}
-	var d *datagram
-	if n := len(t.spare); n > 0 {
-		d, t.spare = t.spare[n-1], t.spare[:n-1]
-	} else {
-		d = new(datagram)
-	}
+	d := t.spares.Take()
 	*d = datagram{key: *k, end: -1, at: at, parts: d.parts[:0], data: d.data[:0]}
 	t.index[*k] = d
 	t.push(d)
@@ -292,8 +287,8 @@ func (t *Table) drop(d *datagram) {
 	t.stats.Held -= d.charged
 	t.unlink(d)
 	delete(t.index, d.key)
-	if len(t.spare) < spares && d.charged <= spareBytes {
-		t.spare = append(t.spare, d)
+	if d.charged <= spareBytes {
+		t.spares.Keep(d, sparesKept)
 	}
 }
 
