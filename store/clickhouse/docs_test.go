@@ -39,7 +39,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		ran++
 	}
-	if ran != 20 {
-		t.Errorf("%d statements were found, want 20", ran)
+	if ran != 21 {
+		t.Errorf("%d statements were found, want 21", ran)
 	}
 }
