@@ -3,6 +3,7 @@ package rules
 import (
 	"hash/fnv"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 const (
 	loginsByClient      = "logins_by_client"       // key: client, host
 	loginsByClientSlow  = "logins_by_client_slow"  //
+	loginsByOne         = "logins_by_one"          // key: client, host, account
 	loginsByAccount     = "logins_by_account"      // key: host, account
 	loginsByAccountSlow = "logins_by_account_slow" //
 	loginsByHost        = "logins_by_host"         // key: host
@@ -28,14 +30,21 @@ const (
 const (
 	attackSpan = 10 * time.Minute
 	slowSpan   = 24 * time.Hour
+	// forgetful is how often somebody fails who does not remember a password,
+	// and company how many others have to log in without an error behind the
+	// same address until that is thought of (decision 0036).
+	forgetful = 5
+	company   = 4
 	// pause is how long an attack may rest and still be the same, and how long
 	// after it a login is under suspicion.
 	pause = 30 * time.Minute
 )
 
 // Fields of the events in these windows. The values that a key fixes are left
-// out, and in loginsByHost newcomer stands in the place of agent: the client
-// again, where all of its logins are of the last ten minutes.
+// out. In loginsByHost newcomer stands in the place of agent: the client again,
+// where all of its logins are of the last ten minutes. In those of one client
+// guessed stands in the place of client: a success of an account that failed
+// more often there than people do who forgot their password.
 const (
 	user = iota
 	password
@@ -43,6 +52,7 @@ const (
 	agent
 	client
 	newcomer = agent
+	guessed  = client
 )
 
 type crossed = func(p *detect.Pass, key string, s *window.Summary)
@@ -51,6 +61,7 @@ type crossed = func(p *detect.Pass, key string, s *window.Summary)
 // there.
 func loginWindows(ask map[string]crossed) []detect.Window {
 	windows := []detect.Window{
+		{Name: loginsByOne, Span: attackSpan},
 		{Name: loginsByClient, Span: attackSpan}, {Name: loginsByClientSlow, Span: slowSpan},
 		{Name: loginsByAccount, Span: attackSpan}, {Name: loginsByAccountSlow, Span: slowSpan},
 		{Name: loginsByHost, Span: attackSpan}, {Name: loginsByPassword, Span: attackSpan},
@@ -81,9 +92,15 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 	e.Fields[client] = clientHash(p.Client())
 	host := hostOf(p)
 
-	c := e
-	c.Fields[client] = 0
 	by := clientKey(p)
+	c := e
+	c.Fields[user], c.Fields[pair], c.Fields[client] = 0, 0, 0
+	own := p.Observe(loginsByOne, detect.Key(by, l.PrincipalID.String()), c)
+	c = e
+	c.Fields[client] = 0
+	if (e.Class == window.Success || e.Class == window.Pending) && guesses(own, attackSpan) > forgetful {
+		c.Fields[guessed] = 1
+	}
 	p.Observe(loginsByClient, by, c)
 	fresh := p.Observe(loginsByClientSlow, by, c).First > p.Now().Add(-attackSpan)
 	if account := accountKey(p); account != "" {
@@ -157,18 +174,79 @@ func attacking(p *detect.Pass, key, except string) bool {
 	return false
 }
 
+// guesses are the failures of the last d of a window, or where passwords can be
+// compared the different ones: who repeats one guesses nothing.
+func guesses(s *window.Summary, d time.Duration) int {
+	if n := s.DistinctWithin(d)[password]; n > 0 {
+		return n
+	}
+	return int(s.Within(d)[window.Failure])
+}
+
+// crowded reports whether a client is the address of many people: some log in
+// without an error, at least one for four accounts that fail. Of a list or a
+// password of the season it opens fewer.
+func crowded(s *window.Summary) bool {
+	innocent := s.Succeeded(attackSpan) - s.Recovered(attackSpan)
+	return innocent >= company && 4*innocent >= s.DistinctWithin(attackSpan)[user]
+}
+
 // belongs reports whether a success is the attack's: from the user agent that
 // failed, or of an account that failed. Others behind the same address
-// log in too.
+// log in too, so where there are many the account must have been guessed.
 func belongs(s *window.Summary, e *window.Event) bool {
+	if crowded(s) {
+		return e.Fields[guessed] != 0
+	}
 	return s.Failed(agent, e.Fields[agent]) || s.Failed(user, e.Fields[user])
 }
+
+// open reports whether the latest attempt is one of an attack that goes on, and
+// nobody knows what came of it.
+func open(p *detect.Pass, detector, key string, s *window.Summary) bool {
+	return s.Latest.Class == window.Unclear && p.Ongoing(detector, key, pause) && belongs(s, &s.Latest)
+}
+
+// failureRatio is the share of failures among a window's attempts, where an
+// account succeeds once: who logs in to his own between two guesses is still
+// guessing.
+func failureRatio(s *window.Summary) float64 {
+	c := s.Count
+	if n := uint64(s.Succeeded(s.Span)); n > 0 {
+		c[window.Success], c[window.Pending] = min(c[window.Success]+c[window.Pending], n), 0
+	}
+	return c.FailureRatio()
+}
+
+// passwordsOf tells how many different passwords an account had success with.
+// Of several at most one can have been right.
+func passwordsOf(hits []window.Event, account uint64) int {
+	var seen [fewPasswords]uint64
+	n := 0
+	for i := range hits {
+		h := &hits[i]
+		if x := h.Fields[password]; h.Fields[user] == account && account != 0 && x != 0 && !slices.Contains(seen[:n], x) {
+			seen[n] = x
+			if n++; n == len(seen) {
+				break
+			}
+		}
+	}
+	return n
+}
+
+// fewPasswords is so many that none of them was.
+const fewPasswords = 4
 
 // attack is what a window shows of one.
 type attack struct {
 	s                                 *window.Summary
 	failures, users, passwords, pairs int
 	hits                              []window.Event
+	// mistaken looked like successes and were none. doubtful: somebody may have
+	// got in, and nobody can tell.
+	mistaken []window.Event
+	doubtful bool
 }
 
 // look collects what an attack did in the window, with those successes that are
@@ -177,10 +255,16 @@ func look(s *window.Summary, own func(*window.Event) bool) attack {
 	d := s.Distinct()
 	a := attack{s: s, failures: int(s.Count[window.Failure]), users: d[user], passwords: d[password], pairs: d[pair]}
 	for i := range s.Hits {
-		if h := &s.Hits[i]; own(h) {
+		h := &s.Hits[i]
+		switch n := passwordsOf(s.Hits, h.Fields[user]); {
+		case n >= fewPasswords:
+			a.mistaken = append(a.mistaken, *h)
+		case own(h):
 			a.hits = append(a.hits, *h)
+			a.doubtful = a.doubtful || n > 1
 		}
 	}
+	a.doubtful = a.doubtful || len(a.mistaken) > 0
 	return a
 }
 
@@ -188,7 +272,7 @@ func look(s *window.Summary, own func(*window.Event) bool) attack {
 func (a *attack) counts() bool {
 	e := &a.s.Latest
 	switch e.Class {
-	case window.Failure:
+	case window.Failure, window.Unclear:
 		return true
 	case window.Success, window.Pending:
 		for i := range a.hits {
@@ -202,11 +286,11 @@ func (a *attack) counts() bool {
 
 func (a *attack) verdict() detect.Verdict {
 	v := detect.Rejected
-	if a.s.Count[window.Unclear] > 0 {
+	if a.s.Count[window.Unclear] > 0 || a.doubtful {
 		v = detect.Unknown
 	}
 	for _, h := range a.hits {
-		if h.Class == window.Success {
+		if h.Class == window.Success && passwordsOf(a.s.Hits, h.Fields[user]) < 2 {
 			return detect.Accepted
 		}
 		v = detect.Unknown
@@ -217,8 +301,10 @@ func (a *attack) verdict() detect.Verdict {
 // first is the time of its first event.
 func (a *attack) first() capture.Time {
 	t := a.s.FirstOf(window.Failure)
-	for _, h := range a.hits {
-		t = min(t, h.Time)
+	for _, list := range [...][]window.Event{a.mistaken, a.hits} {
+		for i := range list {
+			t = min(t, list[i].Time)
+		}
 	}
 	return t
 }
@@ -248,7 +334,7 @@ func (a *attack) report(p *detect.Pass, key string) detect.Report {
 		evidence = append(evidence, detect.Fact{Name: "succeeded", Value: p.Accounts(lucky)})
 	}
 	r := detect.Report{
-		Key: key, Verdict: a.verdict(), Count: uint64(a.failures + len(a.hits)), First: a.first(),
+		Key: key, Verdict: a.verdict(), Count: uint64(a.failures + len(a.mistaken) + len(a.hits)), First: a.first(),
 		Principals: accounts > 1, Evidence: append(evidence, detect.Fact{Name: "target", Value: p.Target()}),
 	}
 	if a.s.Latest.Class == window.Failure {

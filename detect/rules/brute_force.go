@@ -14,7 +14,7 @@ var _ = register(detect.Detector{
 
 Passwords that people choose fall to lists of a few thousand. That the client got so far without being slowed down or shut out means that the list can be tried to its end.
 
-An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own, and an attempt that was made before is no guess. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, but seldom more than three times each.
+An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own, and an attempt that was made before is no guess. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, but seldom more than three times each. Where at least four others log in there without an error, an account counts by itself; several together only once one of them failed more than five times, without those that logged in after their errors. An answer that one account gets to four different passwords is a failure, though it looks like a success.
 
 Limit attempts for each account and each client, with delays that grow, and ask for a second factor. Block the client if it is no known one, and look for a finding compromised_after_attack with the same client: it says whether a password was found.`,
 	Severity: detect.High, Confidence: detect.Firm,
@@ -30,13 +30,25 @@ Limit attempts for each account and each client, with delays that grow, and ask 
 		ignoreClients,
 	},
 	Exchange: observeLogin,
-	Windows:  loginWindows(map[string]crossed{loginsByClient: bruteForce}),
+	State:    func(detect.Values) any { return new(bruteForceState) },
+	Windows: loginWindows(map[string]crossed{
+		loginsByOne: func(p *detect.Pass, _ string, s *window.Summary) {
+			p.State().(*bruteForceState).own = s
+		},
+		loginsByClient: bruteForce,
+	}),
 })
 
+// bruteForceState is what the account of the latest attempt had from its client.
+type bruteForceState struct{ own *window.Summary }
+
 func bruteForce(p *detect.Pass, key string, s *window.Summary) {
-	if s.Latest.Class == window.Unclear || ignored(p) || attacking(p, key, "brute_force") {
+	if s.Latest.Class == window.Unclear && !open(p, "brute_force", key, s) || ignored(p) || attacking(p, key, "brute_force") {
 		return
 	}
+	own := p.State().(*bruteForceState).own
+	crowd := crowded(s)
+	a := look(s, func(e *window.Event) bool { return belongs(s, e) })
 	o := p.Options()
 	guessing, constant := detect.Severity(0), false
 	for _, t := range []struct {
@@ -49,20 +61,36 @@ func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 	} {
 		failures, d := int(s.Within(t.span)[window.Failure]), s.DistinctWithin(t.span)
 		accounts := max(d[user], 1)
-		guesses := failures
+		tried := failures
 		if d[password] > 0 {
-			guesses = d[pair] // a client that repeats an old password guesses nothing
+			tried = d[pair] // a client that repeats an old password guesses nothing
+		}
+		for _, h := range a.mistaken {
+			if h.Time > p.Now().Add(-t.span) {
+				failures++
+				tried++
+			}
+		}
+		if crowd {
+			recovered := s.Recovered(t.span)
+			switch n := guesses(own, t.span); {
+			case n >= t.failures:
+				tried, accounts = n, 1
+			case guesses(own, attackSpan) <= forgetful:
+				tried = 0
+			default:
+				tried, accounts = tried-forgetful*recovered, max(accounts-recovered, 1)
+			}
 		}
 		switch {
 		case failures < t.failures || failures <= o.Int("per_account")*accounts:
 		case d[password] > 0 && d[pair] <= accounts:
 			constant = true
-		case guesses < t.failures || guesses <= o.Int("per_account")*accounts:
+		case tried < t.failures || tried <= o.Int("per_account")*accounts:
 		case d[password] == 0 || d[password] >= o.Int("passwords"):
 			guessing = t.severity
 		}
 	}
-	a := look(s, func(e *window.Event) bool { return belongs(s, e) })
 	if !a.counts() {
 		return
 	}

@@ -16,7 +16,7 @@ import (
 var _ = register(detect.Detector{
 	Name:  "credential_stuffing",
 	Title: "A list of stolen accounts is tried",
-	Doc: `Within ten minutes one client tries fifteen different pairs of account and password or more, nearly each of another account (90 percent) and at least half with another password, and 80 percent of its attempts fail. Or many clients do so together: more than fifty failures on the host, five times what it has usually and 60 percent of its attempts, of the same form, from ten clients or more of which half were not seen logging in before. Its events are the failures and the successes that belong to them.
+	Doc: `Within ten minutes one client tries fifteen different pairs of account and password or more, nearly each of another account (90 percent) and at least half with another password, and 80 percent of its attempts fail (an account that succeeds counts once). Or many clients do so together: more than fifty failures on the host, five times what it has usually and 60 percent of its attempts, of the same form, from ten clients or more of which half were not seen logging in before. Its events are the failures and the successes that belong to them. Where a client that is new to the host logs in meanwhile, nobody knows whether it belongs to them, and the verdict is unknown.
 
 People use one password in many places, so lists that were stolen elsewhere open a percent or so of the accounts here. Each account is tried once with the right password of somewhere else, which no limit for each account sees.
 
@@ -44,14 +44,14 @@ Check passwords against lists of leaked ones, ask for a second factor from unkno
 })
 
 func stuffing(p *detect.Pass, key string, s *window.Summary) {
-	if s.Latest.Class == window.Unclear || ignored(p) || attacking(p, key, "credential_stuffing") {
+	if s.Latest.Class == window.Unclear && !open(p, "credential_stuffing", key, s) || ignored(p) || attacking(p, key, "credential_stuffing") {
 		return
 	}
 	a := look(s, func(e *window.Event) bool { return belongs(s, e) })
 	if !a.counts() {
 		return
 	}
-	met := stuffed(p, &a) && s.Count.FailureRatio()*100 >= float64(p.Options().Int("failure_percent"))
+	met := stuffed(p, &a) && failureRatio(s)*100 >= float64(p.Options().Int("failure_percent"))
 	if met || p.Ongoing("credential_stuffing", key, pause) {
 		p.Report(a.report(p, key))
 	}
@@ -92,10 +92,14 @@ func stuffingDistributed(p *detect.Pass, _ string, s *window.Summary) {
 	if !a.counts() {
 		return
 	}
+	for i := range s.Hits { // one who came just now may be the list's as well
+		h := &s.Hits[i]
+		a.doubtful = a.doubtful || h.Fields[newcomer] != 0 && !s.Failed(user, h.Fields[user])
+	}
 	o, d := p.Options(), s.Distinct()
 	met := a.failures > o.Int("host_failures") &&
 		float64(a.failures) > float64(o.Int("baseline_factor"))*s.Baseline &&
-		s.Count.FailureRatio()*100 >= float64(o.Int("host_failure_percent")) &&
+		failureRatio(s)*100 >= float64(o.Int("host_failure_percent")) &&
 		d[client] >= o.Int("clients") && d[newcomer]*100 >= d[client]*o.Int("new_percent") &&
 		stuffed(p, &a) &&
 		(a.users*10 > d[client]*12 || !agents.brokenRelease(p.Now()))

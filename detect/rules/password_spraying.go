@@ -13,7 +13,7 @@ var _ = register(detect.Detector{
 
 A lock after a few wrong passwords for each account never closes, because each account is tried once. Among enough accounts somebody has the password of the season.
 
-People behind one address who come to work at nine all log in at once, but most of them succeed: at least 70 percent of the client's attempts must have failed, and five times as many as it fails usually. A fleet of devices that share a changed password looks the same at first, and then repeats itself; more than three failures for each account are none of this.
+People behind one address who come to work at nine all log in at once, but most of them succeed: at least 70 percent of the client's attempts must have failed, and five times as many as it fails usually. An account that succeeds again and again counts once there, since the attacker may have one of his own. A fleet of devices that share a changed password looks the same at first, and then repeats itself; more than three failures for each account are none of this.
 
 Refuse common passwords when they are set, ask for a second factor, and limit failures for each client over all accounts. Look for a finding compromised_after_attack: it names the accounts that had the password.`,
 	Severity: detect.High, Confidence: detect.Firm,
@@ -44,7 +44,7 @@ Refuse common passwords when they are set, ask for a second factor, and limit fa
 type sprayingState struct{ hostFailures uint64 }
 
 func spraying(p *detect.Pass, key string, s *window.Summary) {
-	if s.Latest.Class == window.Unclear || ignored(p) || attacking(p, key, "password_spraying") ||
+	if s.Latest.Class == window.Unclear && !open(p, "password_spraying", key, s) || ignored(p) || attacking(p, key, "password_spraying") ||
 		p.Ongoing("password_spraying", key, 0) { // the shorter window has counted this event
 		return
 	}
@@ -60,7 +60,7 @@ func spraying(p *detect.Pass, key string, s *window.Summary) {
 func sprayed(p *detect.Pass, a *attack) bool {
 	o, s := p.Options(), a.s
 	if a.failures > o.Int("per_account")*a.users ||
-		s.Count.FailureRatio()*100 < float64(o.Int("failure_percent")) ||
+		failureRatio(s)*100 < float64(o.Int("failure_percent")) ||
 		float64(a.failures) < float64(o.Int("baseline_factor"))*s.Baseline {
 		return false
 	}

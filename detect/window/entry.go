@@ -31,12 +31,16 @@ type entry struct {
 
 // content is what the window of a key with several events holds.
 type content struct {
-	marks    []mark // in order of time
-	values   [Fields]sample
-	mentions []mention
-	hits     []Event
-	baseAt   capture.Time // when base was right
-	base     float32
+	marks  []mark // in order of time
+	values [Fields]sample
+	// Of the first field: values of successes, and those of failures that a
+	// success followed, with the time of the failure.
+	succeeded sample
+	recovered []value
+	mentions  []mention
+	hits      []Event
+	baseAt    capture.Time // when base was right
+	base      float32
 }
 
 // mark stands for one event, or for several that were close to each other.
@@ -145,6 +149,7 @@ func (c *content) size() uint64 {
 	for f := range c.values {
 		size += uintptr(cap(c.values[f].list)) * unsafe.Sizeof(value{})
 	}
+	size += uintptr(cap(c.succeeded.list)+cap(c.recovered)) * unsafe.Sizeof(value{})
 	for i := range c.mentions {
 		size += stringCost(c.mentions[i].label)
 	}
@@ -159,7 +164,7 @@ func (c *content) begin(e *Event, span time.Duration) {
 	for f := range c.values {
 		c.values[f] = sample{list: c.values[f].list[:0]}
 	}
-	*c = content{marks: c.marks[:0], values: c.values, mentions: c.mentions[:0], hits: c.hits[:0], baseAt: e.Time}
+	*c = content{marks: c.marks[:0], values: c.values, succeeded: sample{list: c.succeeded.list[:0]}, recovered: c.recovered[:0], mentions: c.mentions[:0], hits: c.hits[:0], baseAt: e.Time}
 	c.insert(e, span)
 }
 
@@ -172,9 +177,32 @@ func (c *content) insert(e *Event, span time.Duration) {
 				c.values[f].note(spread(x), e.Time)
 			}
 		}
+		h := spread(e.Fields[0])
+		c.recovered = slices.DeleteFunc(c.recovered, func(v value) bool { return v.hash == h })
 		c.mention(e)
 	case Success, Pending:
+		c.succeed(e)
 		c.hit(e)
+	}
+}
+
+// succeed notes the first field of a success, and the failures before it.
+func (c *content) succeed(e *Event) {
+	if e.Fields[0] == 0 {
+		return
+	}
+	h := spread(e.Fields[0])
+	c.succeeded.note(h, e.Time)
+	if slices.ContainsFunc(c.recovered, func(v value) bool { return v.hash == h }) {
+		return
+	}
+	for _, v := range c.values[0].list {
+		if v.hash == h && v.last <= e.Time {
+			if len(c.recovered) >= maxValues { // those that the sample of failures forgot
+				c.recovered = slices.DeleteFunc(c.recovered, func(v value) bool { return !c.values[0].has(v.hash) })
+			}
+			c.recovered = append(c.recovered, v)
+		}
 	}
 }
 
@@ -197,6 +225,11 @@ func (c *content) slide(now capture.Time, span time.Duration) {
 			v.level = 0
 		}
 	}
+	c.succeeded.list = slices.DeleteFunc(c.succeeded.list, func(v value) bool { return v.last <= start })
+	if len(c.succeeded.list) == 0 {
+		c.succeeded.level = 0
+	}
+	c.recovered = slices.DeleteFunc(c.recovered, func(v value) bool { return v.last <= start })
 	c.mentions = slices.DeleteFunc(c.mentions, func(m mention) bool { return m.last <= start })
 	c.hits = slices.DeleteFunc(c.hits, func(e Event) bool { return e.Time <= start })
 	if len(c.marks) == 0 {

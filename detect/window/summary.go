@@ -89,6 +89,24 @@ func (s *Summary) DistinctWithin(d time.Duration) [Fields]int {
 	return n
 }
 
+// Succeeded gives the number of different values that the successes of the last
+// d of the window had in the first field.
+func (s *Summary) Succeeded(d time.Duration) int { return s.content.succeeded.size(s.Last.Add(-d)) }
+
+// Recovered gives the number of those values in the first field that failures
+// of the last d of the window had, and then a success.
+func (s *Summary) Recovered(d time.Duration) int {
+	failed := &s.content.values[0]
+	kept := sample{level: failed.level}
+	start, n := s.Last.Add(-d), 0
+	for _, v := range s.content.recovered {
+		if v.last > start && kept.has(v.hash) {
+			n++
+		}
+	}
+	return n << failed.level
+}
+
 // Failed reports whether a failure had this value in the field. Of more than
 // 256 values some are forgotten.
 func (s *Summary) Failed(field int, x uint64) bool {
