@@ -253,6 +253,46 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// Who fails after a success has not recovered, and what is too old is forgotten.
+func TestRecovered(t *testing.T) {
+	set := New(Options{Span: 10 * time.Minute})
+	add := func(d time.Duration, c Class, x uint64) *Summary {
+		return set.Add("k", Event{Time: at(d), Class: c, Fields: [Fields]uint64{x, x}})
+	}
+	add(0, Success, 1)
+	add(time.Second, Failure, 2)
+	add(2*time.Second, Success, 2)
+	add(3*time.Second, Pending, 3)
+	add(4*time.Second, Failure, 3)
+	add(time.Minute, Failure, 4)
+	s := add(2*time.Minute, Success, 4)
+	if got := [...]int{s.Succeeded(s.Span), s.Recovered(s.Span), s.Succeeded(time.Minute), s.Recovered(90 * time.Second), s.Recovered(time.Minute)}; got != [...]int{4, 2, 1, 1, 0} {
+		t.Error(got)
+	}
+	if s = add(3*time.Minute, Failure, 4); s.Recovered(s.Span) != 1 {
+		t.Errorf("%d after another failure", s.Recovered(s.Span))
+	}
+	if s = add(10*time.Minute+3*time.Second, Success, 5); s.Succeeded(s.Span) != 2 || s.Recovered(s.Span) != 0 {
+		t.Errorf("%d succeeded, %d recovered", s.Succeeded(s.Span), s.Recovered(s.Span))
+	}
+	for i := range uint64(4000) {
+		add(11*time.Minute, Failure, 100+i)
+	}
+	for i := range uint64(4000) {
+		s = add(11*time.Minute+time.Second, Success, 100+i)
+	}
+	// A sample of 128 to 256 values: 5 sigma are less than a half.
+	if n := s.Succeeded(s.Span); n < 2000 || n > 6000 {
+		t.Errorf("%d of 4000 succeeded", n)
+	}
+	if n := s.Recovered(s.Span); n < 2000 || n > 6000 {
+		t.Errorf("%d of 4000 recovered", n)
+	}
+	if n := len(s.content.recovered); n > maxValues {
+		t.Errorf("%d values are kept", n)
+	}
+}
+
 func TestBaseline(t *testing.T) {
 	set := New(Options{Span: time.Minute})
 	var s *Summary
