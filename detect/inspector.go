@@ -71,6 +71,16 @@ func sorted(list []Detector) []Detector {
 	return list
 }
 
+// Reconfigured makes an inspector of other options that goes on counting.
+func (n *Inspector) Reconfigured(o Options) *Inspector {
+	m := NewInspector(o)
+	m.finder.GoOn(n.Stats())
+	return m
+}
+
+// Stats counts what was found, and what was not looked at.
+func (n *Inspector) Stats() credential.Stats { return n.finder.Stats() }
+
 // Inspect finds out what an exchange shows by itself.
 func (n *Inspector) Inspect(x *exchange.Exchange) *Inspection {
 	n.pin = nil

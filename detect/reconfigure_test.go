@@ -149,3 +149,14 @@ func TestReconfigureRefuses(t *testing.T) {
 		t.Errorf("%d bytes are of windows that nobody asks", n)
 	}
 }
+
+// What was counted before a new configuration counts on.
+func TestInspectorCountsOn(t *testing.T) {
+	n := NewInspector(Options{})
+	n.Inspect(new(exchange.Exchange))
+	n = n.Reconfigured(Options{HidePrincipals: true})
+	n.Inspect(new(exchange.Exchange))
+	if got := n.Stats().Exchanges; got != 2 {
+		t.Errorf("%d exchanges, want 2", got)
+	}
+}

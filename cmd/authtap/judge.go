@@ -93,7 +93,8 @@ func (p *program) judge(ctx context.Context, s config.Settings, sources []captur
 				Exchange:  func(x *exchange.Exchange) *detect.Inspection { return n.Inspect(x) },
 				Handshake: func(h *exchange.Handshake) *detect.Inspection { return n.InspectHandshake(h) },
 				Done:      func(ins *detect.Inspection) *exchange.Exchange { return n.Done(ins) },
-				Change:    func(to any) { n = detect.NewInspector(to.(*change).options) },
+				Change:    func(to any) { n = n.Reconfigured(to.(*change).options) },
+				Stats:     func() credential.Stats { return n.Stats() },
 			}
 		},
 		Change: reloads.take,

@@ -221,7 +221,7 @@ func (p *program) tryRules(cmd *cobra.Command, s config.Settings, source capture
 	err = runPipeline(cmd.Context(), p, t, pipeline.Options[*detect.Inspection]{
 		NewInspect: func() pipeline.Inspect[*detect.Inspection] {
 			n := detect.NewInspector(o)
-			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake, Done: n.Done}
+			return pipeline.Inspect[*detect.Inspection]{Exchange: n.Inspect, Handshake: n.InspectHandshake, Done: n.Done, Stats: n.Stats}
 		},
 		Take: engine.Exchange,
 		Mark: func(m pipeline.Mark) error {

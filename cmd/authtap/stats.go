@@ -46,6 +46,9 @@ func (s *statistics) lines(taps []tap) *counts {
 		return c
 	}
 	c.engine(s.Engine)
+	c.some(s.Streams.Credentials.TooMany, "credentials beyond those that are looked at in a message")
+	c.some(s.Streams.Credentials.TooDeep, "bodies of JSON nested deeper than is read")
+	c.some(s.Streams.Credentials.TokensRefused, "tokens too long or too deep to be read")
 	c.rules(s.Rules)
 	if s.Printing != nil {
 		c.some(s.Printing.Beyond, "findings not printed: more than --max-findings")

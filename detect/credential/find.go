@@ -117,6 +117,9 @@ func NewFinder(o Options) *Finder {
 // Stats gives the counts so far.
 func (f *Finder) Stats() Stats { return f.stats }
 
+// GoOn counts on from s.
+func (f *Finder) GoOn(s Stats) { f.stats = s }
+
 // PrincipalID gives the keyed hash of an account's name, case and surrounding
 // space apart; zero for an empty one.
 func (f *Finder) PrincipalID(name string) ID { return f.key.principal(name) }

@@ -31,6 +31,7 @@ import (
 	"sync/atomic"
 
 	"github.com/authtap/authtap/capture"
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/decode"
@@ -55,6 +56,8 @@ type Inspect[R any] struct {
 	// Change takes what Options.Change gave: what comes from then on is
 	// inspected by that.
 	Change func(change any)
+	// Stats gives the counts so far.
+	Stats func() credential.Stats
 }
 
 // Options say what to run. R is what a shard makes of an exchange or a

@@ -79,6 +79,9 @@ func shard[R any](opt *Options[R], i int, rounds <-chan *round[R]) {
 		if r.mark.report || r.mark.Last {
 			p.stats = streams.Stats()
 			p.stats.Exchanges = count
+			if inspect.Stats != nil {
+				p.stats.Credentials = inspect.Stats()
+			}
 			p.coverage = coverage.Table{}
 			p.coverage.Add(streams.Coverage())
 		}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/reassembly"
 	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/exchange"
@@ -35,6 +36,8 @@ type StreamStats struct {
 	Relay      relay.Stats
 	TLS        tlswire.Stats
 	Decrypt    decrypt.Stats
+	// Credentials of what was inspected.
+	Credentials credential.Stats
 }
 
 // StreamsOf gives what a shard works with: an Assembler, and the parsers of
