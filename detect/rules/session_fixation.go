@@ -19,7 +19,7 @@ var _ = register(detect.Detector{
 
 Who knows the identifier before the login is in the session after it, without a password. A link with an identifier in it, or a cookie set from a subdomain, is all that takes.
 
-What was given out before the sensor began cannot be told from what nobody gave: an identifier in a URL counts only after an hour of watching. A phone that changes its network between page and login keeps its user agent: then the first client must come back with the identifier after the login. An identifier that had opened something before the login was somebody's session already. Requests that say whom they are forwarded for are left out.
+What was given out before the sensor began cannot be told from what nobody gave: an identifier in a URL counts only after an hour of watching. A phone that changes its network between page and login keeps its user agent: then the first client must come back with the identifier after the login. As it may be the phone that went back to the first network, that is reported apart, as Low with the verdict unknown, until both clients use the identifier by turns within five minutes. An identifier that had opened something before the login was somebody's session already. Requests that say whom they are forwarded for are left out.
 
 Issue a new session identifier at each login, take none from URLs, and refuse those that the server never gave. Look at what the first client did with the session.`,
 	Severity: detect.High, Attempt: true, Genuine: true, Confidence: detect.Firm,
@@ -76,6 +76,12 @@ type planted struct {
 	sure    bool // the two are surely not one client
 	renewed bool
 	key     string
+	// One client may have moved to another network: it has a user agent, and
+	// the owner's is the same. Back is when the first came again, and both says
+	// that the owner went on after it.
+	moved bool
+	back  capture.Time
+	both  bool
 }
 
 func fixated(p *detect.Pass, x *exchange.Exchange) {
@@ -145,7 +151,7 @@ func (f *fixation) use(p *detect.Pass, x *exchange.Exchange, c *credential.Crede
 			f.login(p, x, c, s)
 		}
 	case s.login != 0:
-		f.after(p, c, s)
+		s.after(p, c)
 	default:
 		if p.Client() == s.client {
 			s.used = now
@@ -174,20 +180,38 @@ func (f *fixation) login(p *detect.Pass, x *exchange.Exchange, c *credential.Cre
 		return
 	}
 	s.login, s.owner, s.renewed = p.Now(), p.Client(), renews(p.Issued(), c)
+	s.moved = !s.sure && x.Request.Header.Get("User-Agent") != ""
 	s.key = detect.Key(hostOf(p), p.Endpoint(), p.Login().PrincipalID.String())
 	f.until = max(f.until, p.Now().Add(within))
 }
 
+// byTurns is how soon two clients use a session after each other (N24).
+const byTurns = 5 * time.Minute
+
 // after looks at what the identifier opens after the login.
-func (f *fixation) after(p *detect.Pass, c *credential.Credential, s *planted) {
-	switch own := p.Client() == s.owner; {
-	case p.Now().Sub(s.login) > p.Options().Duration("within"),
+func (s *planted) after(p *detect.Pass, c *credential.Credential) {
+	own, now := p.Client() == s.owner, p.Now()
+	if own && s.back != 0 && now.Sub(s.back) <= byTurns {
+		s.both = true
+	}
+	switch {
+	case now.Sub(s.login) > p.Options().Duration("within"),
 		own && (s.renewed || !s.sure), // the owner's browser, until the new one came; a client that changed its network
 		!own && p.Client() != s.client && !s.inURL:
 		return
 	}
 	r := s.report(p, c)
 	r.Only = []detect.Verdict{detect.Accepted, detect.Rejected}
+	if s.moved && !s.renewed { // with the session that a login replaced nobody moves
+		first := s.back == 0 || now.Sub(s.back) > byTurns
+		if s.back = now; !s.both {
+			if !first || p.Outcome() != endpoint.Success || !p.Discriminates() {
+				return
+			}
+			r.Key, r.Only = r.Key+"|moved", nil
+			r.Verdict, r.Severity, r.Confidence = detect.Unknown, detect.Low, detect.Tentative
+		}
+	}
 	p.Report(r)
 }
 
