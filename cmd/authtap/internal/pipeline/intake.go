@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"sync"
+
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/reassembly"
+	"github.com/authtap/authtap/reassembly/coverage"
 	"github.com/authtap/authtap/reassembly/decode"
 )
 
@@ -12,6 +15,9 @@ type intake struct {
 	filter   func(*reassembly.FlowKey) bool
 	decoder  *decode.Decoder
 	filtered uint64 // segments that the filter left out
+
+	mu   sync.Mutex
+	quic coverage.Table // packets of QUIC
 }
 
 // next reads the next packet, and says whether it holds a segment that is to be
@@ -20,7 +26,13 @@ func (in *intake) next(p *capture.Packet, seg *reassembly.Segment) (bool, error)
 	if err := in.source.Next(p); err != nil {
 		return false, err
 	}
-	if in.decoder.Decode(p, seg) != decode.Segment {
+	found := in.decoder.Decode(p, seg)
+	if found == decode.QUIC && (in.filter == nil || in.filter(&seg.Key)) {
+		in.mu.Lock()
+		in.quic.QUIC(decode.QUICServer(seg))
+		in.mu.Unlock()
+	}
+	if found != decode.Segment {
 		return false, nil
 	}
 	if in.filter != nil && !in.filter(&seg.Key) {
@@ -28,6 +40,13 @@ func (in *intake) next(p *capture.Packet, seg *reassembly.Segment) (bool, error)
 		return false, nil
 	}
 	return true, nil
+}
+
+// cover adds what was seen but is not rebuilt. It may be called meanwhile.
+func (in *intake) cover(t *coverage.Table) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	t.Add(&in.quic)
 }
 
 func (in *intake) stats() ReaderStats {

@@ -118,11 +118,11 @@ func (f *feed) next() (at capture.Time, waits bool) {
 // older: with its own packets, or by saying that it is quiet. A source that has
 // run out of batches meanwhile no longer waits, since packets out of order are
 // better than packets lost.
-func (s *reader[R]) merge(intakes []*intake) {
-	feeds := make([]*feed, len(intakes))
-	batches := min(mostBatches, max(leastBatches, allBatches/len(intakes)))
-	arrived := make(chan *batch, len(intakes)*batches)
-	for i, in := range intakes {
+func (s *reader[R]) merge() {
+	feeds := make([]*feed, len(s.intakes))
+	batches := min(mostBatches, max(leastBatches, allBatches/len(s.intakes)))
+	arrived := make(chan *batch, len(s.intakes)*batches)
+	for i, in := range s.intakes {
 		f := &feed{free: make(chan *batch, batches), until: math.MinInt64}
 		for range batches {
 			f.free <- &batch{from: i}
@@ -132,7 +132,7 @@ func (s *reader[R]) merge(intakes []*intake) {
 	}
 	s.stats = func() (total ReaderStats) {
 		for i, f := range feeds {
-			f.stats.Source = intakes[i].source.Stats()
+			f.stats.Source = s.intakes[i].source.Stats()
 			total.add(&f.stats)
 		}
 		return total

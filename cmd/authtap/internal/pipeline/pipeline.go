@@ -175,14 +175,13 @@ func Run[R any](ctx context.Context, opt Options[R]) (Stats, error) {
 		}
 		filled <- r
 	}
-	var intakes []*intake
 	for _, source := range opt.Sources {
-		intakes = append(intakes, &intake{source: source, filter: opt.Filter, decoder: decode.New(opt.Decode)})
+		s.intakes = append(s.intakes, &intake{source: source, filter: opt.Filter, decoder: decode.New(opt.Decode)})
 	}
-	if len(intakes) == 1 {
-		s.read(intakes[0])
+	if len(s.intakes) == 1 {
+		s.read(s.intakes[0])
 	} else {
-		s.merge(intakes)
+		s.merge()
 	}
 	s.last()
 	for _, in := range inputs {

@@ -20,6 +20,7 @@ type reader[R any] struct {
 	second  capture.Time // up to which timers have fired, once the clock runs
 	running bool
 	packets uint64
+	intakes []*intake
 	// stats gives what sources and decoders have counted.
 	stats func() ReaderStats
 }
@@ -105,6 +106,9 @@ func (s *reader[R]) end() {
 	if r.mark.report || r.mark.Last {
 		r.stats = Stats{ReaderStats: s.stats()}
 		r.stats.Backward, r.stats.Leaps = s.clock.backward, s.clock.leaps
+		for _, in := range s.intakes {
+			in.cover(&r.stats.Coverage)
+		}
 	}
 	last := r.mark.Last
 	s.send(r) // from here on it belongs to the others
