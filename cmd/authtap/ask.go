@@ -87,19 +87,24 @@ func (q *question) parse(now time.Time) (err error) {
 	return err
 }
 
-// within sets the range where the user set none. tell says what it hides, once
-// the question is answered.
-func (p *program) within(ctx context.Context, reader store.Reader, q *question) (tell func() error, err error) {
-	nothing := func() error { return nil }
-	if q.since != "" || q.until != "" {
-		return nothing, nil
+// within sets the range where the user set none. tell says what that hides, or
+// that a range of the user's hides all, once the question is answered with so
+// many rows.
+func (p *program) within(ctx context.Context, reader store.Reader, q *question) (tell func(rows int) error, err error) {
+	given := q.since != "" || q.until != ""
+	if !given {
+		newest, err := reader.Newest(ctx, q.Of)
+		if err != nil {
+			return nil, err
+		}
+		if newest != 0 {
+			q.Since = min(newest, capture.TimeOf(time.Now())).Add(-askedFor)
+		}
 	}
-	newest, err := reader.Newest(ctx, q.Of)
-	if err != nil || newest == 0 {
-		return nothing, err
-	}
-	q.Since = min(newest, capture.TimeOf(time.Now())).Add(-askedFor)
-	return func() error {
+	return func(rows int) error {
+		if given && rows > 0 {
+			return nil
+		}
 		earlier, err := reader.Earlier(ctx, q.Question)
 		if earlier {
 			p.warn("there is more from before %s: --since all shows it", q.Since.Time().Format(time.DateTime))
@@ -171,7 +176,7 @@ func (p *program) answered(cmd *cobra.Command, of store.Subject, more func(conte
 		if err != nil {
 			return err
 		}
-		return errors.Join(p.printAnswer(s.Format, a), tell())
+		return errors.Join(p.printAnswer(s.Format, a), tell(len(a.Rows)))
 	}
 	q.flags(cmd, 1000)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on, and print rows again that have changed")

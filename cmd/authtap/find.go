@@ -56,7 +56,7 @@ last seen within an hour of the newest; with --by, the rows that have changed.`,
 				if err != nil {
 					return err
 				}
-				return errors.Join(p.printAnswer(s.Format, a), tell())
+				return errors.Join(p.printAnswer(s.Format, a), tell(len(a.Rows)))
 			}
 			list, err := found(ctx, reader, q.Filter)
 			if err != nil {
@@ -65,7 +65,7 @@ last seen within an hour of the newest; with --by, the rows that have changed.`,
 			if follow {
 				return p.follow(ctx, reader, q.Filter, list, p.printing(s.Format))
 			}
-			return errors.Join(p.printAll(s.Format, list), tell())
+			return errors.Join(p.printAll(s.Format, list), tell(len(list)))
 		},
 	}
 	q.flags(cmd, 100)
