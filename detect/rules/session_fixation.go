@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/authtap/authtap/capture"
@@ -19,7 +20,7 @@ var _ = register(detect.Detector{
 
 Who knows the identifier before the login is in the session after it, without a password. A link with an identifier in it, or a cookie set from a subdomain, is all that takes.
 
-What was given out before the sensor began cannot be told from what nobody gave: an identifier in a URL counts only after an hour of watching. A phone that changes its network between page and login keeps its user agent: then the first client must come back with the identifier after the login. As it may be the phone that went back to the first network, that is reported apart, as Low with the verdict unknown, until both clients use the identifier by turns within five minutes. An identifier that had opened something before the login was somebody's session already. Requests that say whom they are forwarded for are left out.
+What was given out before the sensor began cannot be told from what nobody gave: an identifier in a URL counts only after an hour of watching. A phone that changes its network between page and login keeps its user agent: then the first client must come back with the identifier after the login. As it may be the phone that went back to the first network, that is reported apart where the user agent is a browser's or an app's, as Low with the verdict unknown, until both clients use the identifier by turns within five minutes. An identifier that had opened something before the login was somebody's session already. Requests that say whom they are forwarded for are left out.
 
 Issue a new session identifier at each login, take none from URLs, and refuse those that the server never gave. Look at what the first client did with the session.`,
 	Severity: detect.High, Attempt: true, Genuine: true, Confidence: detect.Firm,
@@ -76,8 +77,8 @@ type planted struct {
 	sure    bool // the two are surely not one client
 	renewed bool
 	key     string
-	// One client may have moved to another network: it has a user agent, and
-	// the owner's is the same. Back is when the first came again, and both says
+	// One client may have moved to another network: its user agent is of what
+	// people carry, and the owner's is the same. Back is when the first came again, and both says
 	// that the owner went on after it.
 	moved bool
 	back  capture.Time
@@ -180,9 +181,15 @@ func (f *fixation) login(p *detect.Pass, x *exchange.Exchange, c *credential.Cre
 		return
 	}
 	s.login, s.owner, s.renewed = p.Now(), p.Client(), renews(p.Issued(), c)
-	s.moved = !s.sure && x.Request.Header.Get("User-Agent") != ""
+	s.moved = !s.sure && carried(x.Request.Header.Get("User-Agent"))
 	s.key = detect.Key(hostOf(p), p.Endpoint(), p.Login().PrincipalID.String())
 	f.until = max(f.until, p.Now().Add(within))
+}
+
+// carried reports whether a user agent is of what people carry about: browsers,
+// and the libraries of apps. Programs stay where they are.
+func carried(agent string) bool {
+	return strings.HasPrefix(agent, "Mozilla/") || strings.HasPrefix(agent, "Dalvik/") || strings.HasPrefix(agent, "okhttp/") || strings.Contains(agent, "CFNetwork/")
 }
 
 // byTurns is how soon two clients use a session after each other (N24).
