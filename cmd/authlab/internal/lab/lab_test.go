@@ -83,6 +83,27 @@ func bytesOf(packets []reassemblytest.Packet) (all []string) {
 	return all
 }
 
+// A client uses the connection it has, however early its second request comes.
+func TestOneConnection(t *testing.T) {
+	for range 1500 {
+		n := New(1)
+		n.Serve("198.51.100.2:80", H2C, http.HandlerFunc(echo))
+		c := n.Client("203.0.113.5", "198.51.100.2:80")
+		for range 2 {
+			r, err := http.NewRequest("GET", "http://shop.example/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Do(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.Close(); err != nil || n.wires != 1 {
+			t.Fatalf("%d connections, %v", n.wires, err)
+		}
+	}
+}
+
 // Mistakes of whoever writes a scenario are told.
 func TestMistakes(t *testing.T) {
 	n := New(1)

@@ -169,6 +169,9 @@ func (c *Client) dialer(s *server) *http.Transport {
 	n := c.n
 	return &http.Transport{
 		Protocols: protocols(c.kind), DisableCompression: true,
+		// A connection of HTTP/2 is known to be free a moment after its first request
+		// has it. Were the next one not to wait for that, it would dial.
+		MaxConnsPerHost: 1,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			c.port++
