@@ -292,7 +292,7 @@ func (p *conn) withholds(h *half, c *reassembly.Chunk, at int) bool {
 		return false
 	}
 	h.withheld = false
-	if at > 0 || LikeRequest(c.Bytes) != identify.Certain {
+	if at > 0 || !beginsRequest(c.Bytes) {
 		return false
 	}
 	h.damage |= exchange.Cut

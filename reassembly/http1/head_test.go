@@ -163,6 +163,11 @@ func TestLikeRequest(t *testing.T) {
 		{"CONNECT a:1 HTTP/1.1\r\n", identify.Certain},
 		{"POST /" + strings.Repeat("x", 100), identify.Certain},
 		{"GET https://a/" + strings.Repeat("x", 100), identify.Certain},
+		{"0  HTTP/1.0  \r        \n", identify.NotMine}, // as it is without its LF
+		{"0  HTTP/1.0  \r        ", identify.NotMine},
+		{"GET /" + strings.Repeat("x", 100) + "\n", identify.Certain}, // likewise
+		{"GET /" + strings.Repeat("x", 100) + "\x00 HTTP/1.1\r\n", identify.Certain},
+		{"GET /" + strings.Repeat("x", 50) + "\n", identify.NotMine},
 	} {
 		if got := http1.LikeRequest([]byte(c.in)); got != c.want {
 			t.Errorf("%.40q: %v, want %v", c.in, got, c.want)

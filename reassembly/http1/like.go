@@ -13,48 +13,73 @@ const (
 	longStart  = 64
 )
 
-// LikeRequest says whether bytes begin with a request line (RFC 9112, section
-// 3), empty lines before it aside. What ends the line decides; of a longer one
-// a registered method and a proper target do.
+// LikeRequest says whether a conversation that begins with bytes begins with a
+// request line (RFC 9112, section 3), empty lines before it aside. What ends the
+// line decides; of a longer one a registered method and a proper target do,
+// whether its end is there or not, so that it does not matter where the bytes
+// were cut.
 func LikeRequest(b []byte) identify.Confidence {
-	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
-		b = b[1:]
-	}
-	n := 0
-	for n < len(b) && n <= longMethod && isToken(b[n]) {
-		n++
-	}
-	switch {
-	case n == len(b):
-		return identify.Unsure
-	case n == 0 || n > longMethod || b[n] != ' ':
-		return identify.NotMine
-	}
-	end := bytes.IndexByte(b, '\n')
-	if end < 0 {
-		if !isLine(b) {
-			return identify.NotMine
-		}
-		if len(b) >= longStart && methods[string(b[:n])] && isTarget(b[n+1:]) {
+	b = bytes.TrimLeft(b, "\r\n")
+	if len(b) >= longStart {
+		start := b[:longStart]
+		if n, ok := method(start); ok && bytes.IndexByte(start, '\n') < 0 && isLine(start) && methods[string(b[:n])] && isTarget(b[n+1:]) {
 			return identify.Certain
 		}
+	}
+	return likeLine(b)
+}
+
+// likeLine says whether bytes begin with a request line, which must have an end
+// to be certain.
+func likeLine(b []byte) identify.Confidence {
+	n, ok := method(b)
+	switch {
+	case !ok && n == len(b):
+		return identify.Unsure
+	case !ok:
+		return identify.NotMine
+	}
+	line, end := b, bytes.IndexByte(b, '\n')
+	if end >= 0 {
+		line = b[:end]
+	}
+	if !isLine(line) {
+		return identify.NotMine
+	}
+	if end < 0 {
 		return identify.Unsure
 	}
-	line := bytes.TrimRight(b[:end], "\r ")
+	line = bytes.TrimRight(line, "\r ")
 	const version = " HTTP/1.1"
 	at := len(line) - len(version)
-	if at <= n || !startsLike(line[at:], " HTTP/1.") || !isDigit(line[len(line)-1]) || !isLine(line) {
+	if at <= n || !startsLike(line[at:], " HTTP/1.") || !isDigit(line[len(line)-1]) {
 		return identify.NotMine
 	}
 	return identify.Certain
 }
 
-// resumesRequest reports whether a chunk in the middle of a connection begins
-// with a request line. The method must be a registered one: what stands before
-// a request may be the end of a body, "x" before "GET".
+// method gives the length of a token that bytes begin with, and whether it may
+// be a method, with a blank behind it.
+func method(b []byte) (n int, ok bool) {
+	for n < len(b) && n <= longMethod && isToken(b[n]) {
+		n++
+	}
+	return n, 0 < n && n <= longMethod && n < len(b) && b[n] == ' '
+}
+
+// beginsRequest reports whether a chunk in the middle of a connection begins with a
+// request line. It must be one to its end, if that is there.
+func beginsRequest(b []byte) bool {
+	b = bytes.TrimLeft(b, "\r\n")
+	like := likeLine(b)
+	return like == identify.Certain || like == identify.Unsure && LikeRequest(b) == identify.Certain
+}
+
+// resumesRequest is beginsRequest with a registered method: what stands before a
+// request that is looked for may be the end of a body, "x" before "GET".
 func resumesRequest(b []byte) bool {
 	i := bytes.IndexByte(b, ' ')
-	return i > 0 && methods[string(b[:i])] && LikeRequest(b) == identify.Certain
+	return i > 0 && methods[string(b[:i])] && beginsRequest(b)
 }
 
 // LikeResponse says whether bytes begin with a status line (RFC 9112, section
