@@ -2,7 +2,6 @@ package rules
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/authtap/authtap/detect"
@@ -51,11 +50,10 @@ Take the secret out, use PKCE for what runs on the user's machine, and replace t
 				report("query", credential.Word("it stands in the URL"))
 				continue
 			}
-			agent := x.Request.Header.Get("User-Agent")
 			switch {
-			case strings.HasPrefix(agent, "Mozilla/") && (x.Request.Header.Has("Sec-Fetch-Mode") || x.Request.Header.Has("Origin")):
+			case inBrowser(x):
 				report("browser", credential.Word("a browser sends it"))
-			case strings.Contains(agent, "CFNetwork/") && strings.Contains(agent, "Darwin/") || strings.HasPrefix(agent, "Dalvik/"):
+			case onPhone(x.Request.Header.Get("User-Agent")):
 				report("app", credential.Word("an app on a phone sends it"))
 			}
 			if n := networks(p, c.ID); n > p.Options().Int("networks") && !p.Service(c) && p.LoginOutcome() != endpoint.LoginFailure {

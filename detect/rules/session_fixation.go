@@ -189,7 +189,7 @@ func (f *fixation) login(p *detect.Pass, x *exchange.Exchange, c *credential.Cre
 // carried reports whether a user agent is of what people carry about: browsers,
 // and the libraries of apps. Programs stay where they are.
 func carried(agent string) bool {
-	return strings.HasPrefix(agent, "Mozilla/") || strings.HasPrefix(agent, "Dalvik/") || strings.HasPrefix(agent, "okhttp/") || strings.Contains(agent, "CFNetwork/")
+	return strings.HasPrefix(agent, "Mozilla/") || strings.HasPrefix(agent, "okhttp/") || onPhone(agent)
 }
 
 // byTurns is how soon two clients use a session after each other (N24).

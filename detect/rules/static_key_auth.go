@@ -81,7 +81,7 @@ func staticKey(p *detect.Pass, x *exchange.Exchange) {
 	if first {
 		k.first = now
 	}
-	k.human = k.human || byPerson(x)
+	k.human = k.human || inBrowser(x) || onPhone(x.Request.Header.Get("User-Agent"))
 	if who != "" && len(k.users) < 16 && !slices.Contains(k.users, who) {
 		k.users = append(k.users, kept(who))
 	}
@@ -134,11 +134,4 @@ func loneKey(p *detect.Pass) *credential.Credential {
 func saysUser(header string) bool {
 	header = strings.ToLower(header)
 	return strings.Contains(header, "user") || strings.Contains(header, "email") || strings.Contains(header, "consumer")
-}
-
-// byPerson reports a browser, or an app on a phone.
-func byPerson(x *exchange.Exchange) bool {
-	agent := x.Request.Header.Get("User-Agent")
-	return strings.HasPrefix(agent, "Mozilla/") && (x.Request.Header.Has("Sec-Fetch-Mode") || x.Request.Header.Has("Origin")) ||
-		strings.Contains(agent, "CFNetwork/") && strings.Contains(agent, "Darwin/") || strings.HasPrefix(agent, "Dalvik/")
 }

@@ -89,11 +89,7 @@ var (
 		c.Header.Set("User-Agent", "okhttp/4.12.0")
 		var tries []*Exchange
 		for i := range 70 {
-			name, password := fmt.Sprintf("stolen%d@mail.example", i), fmt.Sprintf("%s-%d", guess(i), i*37)
-			if i == 50 {
-				name, password = account(3), passwordOf(1003)
-			}
-			tries = append(tries, c.Login(name, password))
+			tries = append(tries, c.Login(stolen(i, 50)))
 			s.Pass(4 * time.Second)
 		}
 		s.Attempt("credential_stuffing", tries...)
@@ -168,11 +164,7 @@ var (
 		bots := s.bots(40)
 		var tries []*Exchange
 		for i := range 160 {
-			name, password := fmt.Sprintf("stolen%d@mail.example", i), fmt.Sprintf("%s-%d", guess(i), i*37)
-			if i == 150 {
-				name, password = account(3), passwordOf(1003)
-			}
-			tries = append(tries, bots[i%len(bots)].Login(name, password))
+			tries = append(tries, bots[i%len(bots)].Login(stolen(i, 150)))
 			s.Pass(3 * time.Second)
 		}
 		s.Attack("credential_stuffing", tries...)
@@ -196,3 +188,11 @@ var (
 		}
 	}})
 )
+
+// stolen is a line of a list of accounts and passwords, of which one is right.
+func stolen(line, right int) (name, password string) {
+	if line == right {
+		return account(3), passwordOf(1003)
+	}
+	return fmt.Sprintf("stolen%d@mail.example", line), fmt.Sprintf("%s-%d", guess(line), line*37)
+}
