@@ -176,42 +176,83 @@ func (s *Sender) prepare(ctx context.Context) error {
 // errFinished ends a sender. A sink's error may be io.EOF, too.
 var errFinished = errors.New("everything is sent")
 
-// step sends one block, or puts it aside.
+// step sends one block, and puts aside what of it is never taken.
 func (s *Sender) step(ctx context.Context) error {
 	b, err := s.spool.Next(ctx)
+	var refused refusal
 	switch {
 	case err == io.EOF:
 		return errFinished
 	case b == nil:
 		return err
+	case err != nil: // it cannot be read
+		refused.why = err
+	default:
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+		if err := s.write(ctx, &b.Block, &refused); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = s.prepare(ctx)
-	}
-	if err == nil {
-		// A timeout of its own: what is under way when the sender is closed
-		// gets no more time than that.
-		attempt, cancel := context.WithTimeout(ctx, s.opt.Timeout)
-		err = s.sink.Write(attempt, &b.Block)
-		cancel()
-	}
-	if err != nil && !errors.Is(err, ErrPoison) {
-		return err
-	}
-	if err != nil {
-		path, failed := s.spool.Quarantine(b)
-		if failed != nil {
-			return errors.Join(err, failed)
+	if refused.why != nil {
+		path, err := s.spool.Quarantine(b, &refused.rows)
+		if err != nil {
+			return errors.Join(refused.why, err)
 		}
 		if s.opt.Aside != nil {
-			s.opt.Aside(path, err)
+			s.opt.Aside(path, refused.why)
 		}
+	}
+	if sent := b.Len() - refused.rows.Len(); sent > 0 {
+		s.mu.Lock()
+		s.stats.Blocks++
+		s.stats.Rows += uint64(sent)
+		s.err = nil
+		s.mu.Unlock()
+	}
+	if refused.why != nil {
 		return nil
 	}
-	s.mu.Lock()
-	s.stats.Blocks++
-	s.stats.Rows += uint64(b.Len())
-	s.err = nil
-	s.mu.Unlock()
 	return s.spool.Done(b)
+}
+
+// refusal is what of a block the sink will never take, and why it does not take
+// the first of it. tries are parts that it did not take.
+type refusal struct {
+	rows  Rows
+	why   error
+	tries int
+}
+
+// mostRefused is how many parts of a block may be refused in the search for the
+// rows that are: among 10,000 it finds nine or more. What is not searched by then
+// goes with them.
+const mostRefused = 128
+
+// write writes a block. One that is refused is written in halves, and theirs, so
+// that the rows which are meant are alone in the end. A part has a token of its
+// own, the same at each attempt.
+func (s *Sender) write(ctx context.Context, b *Block, refused *refusal) error {
+	// A timeout of its own: what is under way when the sender is closed gets no
+	// more time than that.
+	attempt, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	err := s.sink.Write(attempt, b)
+	cancel()
+	if err == nil || !errors.Is(err, ErrPoison) {
+		return err
+	}
+	refused.tries++
+	if n := b.Len(); n > 1 && refused.tries <= mostRefused {
+		first, others := b.cut(n / 2)
+		if err := s.write(ctx, &Block{Rows: first, Token: b.Token + ".0"}, refused); err != nil {
+			return err
+		}
+		return s.write(ctx, &Block{Rows: others, Token: b.Token + ".1"}, refused)
+	}
+	refused.rows.add(&b.Rows)
+	if refused.why == nil {
+		refused.why = err
+	}
+	return nil
 }

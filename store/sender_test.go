@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -120,6 +122,69 @@ func TestSenderPutsPoisonAside(t *testing.T) {
 			t.Errorf("%+v, %q", st, aside)
 		}
 	})
+}
+
+// Of a block that is refused, the rows that are meant are put aside and the
+// others sent, each once, also where the sink fails in between. What takes too
+// long to find goes with them.
+func TestSenderPutsRowsAside(t *testing.T) {
+	numbers := make([]uint64, 5000)
+	for i := range numbers {
+		numbers[i] = uint64(i)
+	}
+	for name, c := range map[string]struct {
+		poison func(uint64) bool
+		aside  []uint64 // nil: between 10 and all
+	}{
+		"one":    {func(n uint64) bool { return n == 4711 }, []uint64{4711}},
+		"ends":   {func(n uint64) bool { return n == 0 || n == 4999 }, []uint64{0, 4999}},
+		"a list": {func(n uint64) bool { return 100 <= n && n < 104 }, []uint64{100, 101, 102, 103}},
+		"many":   {func(n uint64) bool { return n%100 == 1 }, nil},
+		"all":    {func(n uint64) bool { return n < 5000 }, numbers},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			spool := openSpool(t, SpoolOptions{Dir: t.TempDir()})
+			x := &target{tokens: map[string]bool{}}
+			x.set(true, func(b *Block) error {
+				poisoned := slices.ContainsFunc(numbersOf(&b.Rows), c.poison)
+				x.half = !poisoned // takes the rows, whatever it says
+				switch {
+				case x.tries == 5 || x.tries == 20:
+					return errors.New("connection reset")
+				case poisoned:
+					return fmt.Errorf("%d: %w", numbersOf(&b.Rows)[0], ErrPoison)
+				}
+				return nil
+			})
+			var path string
+			s := NewSender(spool, x, SenderOptions{Aside: func(p string, why error) { path = p }})
+			put(t, spool, numbers...)
+			put(t, spool, 5000)
+			time.Sleep(time.Hour)
+			if err := finish(t, spool, s); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got := slices.Clone(x.got)
+			st := spool.Stats()
+			if err := os.Rename(path, filepath.Join(spool.opt.Dir, "9999999999999999.spool")); err != nil {
+				t.Fatal(err)
+			}
+			spool = openSpool(t, SpoolOptions{Dir: spool.opt.Dir})
+			defer spool.Close()
+			_, aside := take(t, spool)
+			all := append(slices.Clone(got), aside...)
+			slices.Sort(all)
+			if c.aside != nil && !slices.Equal(aside, c.aside) || len(aside) < 10 && c.aside == nil || !slices.Equal(all, append(numbers, 5000)) {
+				t.Errorf("%s: %d rows aside, %d sent, %d in all", name, len(aside), len(got), len(all))
+			}
+			if sent := s.Stats().Rows; sent != uint64(len(got)) || st.Quarantined != uint64(len(aside)) || st.QuarantinedBlocks != 1 || st.Waiting != 0 {
+				t.Errorf("%s: %d rows sent, %+v", name, sent, st)
+			}
+			if x.tries > 4*mostRefused {
+				t.Errorf("%s: %d attempts", name, x.tries)
+			}
+		})
+	}
 }
 
 // The end waits for a sink that takes nothing only so long, says what stays

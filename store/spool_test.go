@@ -281,7 +281,7 @@ func TestSpoolQuarantine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path, err := s.Quarantine(b)
+		path, err := s.Quarantine(b, &Rows{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +343,7 @@ func TestSpoolUnknownFormat(t *testing.T) {
 	if !errors.Is(err, ErrPoison) || b == nil {
 		t.Fatalf("%v, %v", b, err)
 	}
-	aside, err := s.Quarantine(b)
+	aside, err := s.Quarantine(b, &Rows{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +390,7 @@ func TestReadSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Quarantine(b); err != nil {
+	if _, err := s.Quarantine(b, &Rows{}); err != nil {
 		t.Fatal(err)
 	}
 	check("one aside", SpoolState{Segments: 1, Waiting: 4, Oldest: 30, Aside: 1, Quarantined: 2, Open: true})

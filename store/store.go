@@ -62,6 +62,17 @@ func (r *Rows) cut(n int) (first, others Rows) {
 	return first, others
 }
 
+// add appends other rows.
+func (r *Rows) add(o *Rows) {
+	r.Findings = append(r.Findings, o.Findings...)
+	r.Occurrences = append(r.Occurrences, o.Occurrences...)
+	r.AuthEvents = append(r.AuthEvents, o.AuthEvents...)
+	r.Heartbeats = append(r.Heartbeats, o.Heartbeats...)
+	r.Endpoints = append(r.Endpoints, o.Endpoints...)
+	r.Credentials = append(r.Credentials, o.Credentials...)
+	r.Issuers = append(r.Issuers, o.Issuers...)
+}
+
 func part[T any](rows []T, n *int) (first, others []T) {
 	k := min(*n, len(rows))
 	*n -= k

@@ -106,13 +106,18 @@ func (s *Spool) Done(b *spooled) error {
 	return s.writePosition(false)
 }
 
-// Quarantine puts a block that Next gave into a file of its own, a segment as
-// any, and acknowledges it. All such files take a quarter of the spool at
-// most; the oldest make room.
-func (s *Spool) Quarantine(b *spooled) (path string, err error) {
+// Quarantine puts rows of a block that Next gave into a file of their own, a
+// segment as any, and acknowledges the block; where there are none, the whole
+// block as it is, which may not be readable. All such files take a quarter of the
+// spool at most; the oldest make room.
+func (s *Spool) Quarantine(b *spooled, rows *Rows) (path string, err error) {
 	seg := segment{number: b.segment.number}
-	text := append(append(seg.newHeader(), make([]byte, recordHead)...), b.payload...)
-	putHead(text[headerSize:], uint32(b.rows))
+	payload, n := b.payload, b.rows
+	if rows.Len() > 0 {
+		payload, n = encode(nil, rows), uint64(rows.Len())
+	}
+	text := append(append(seg.newHeader(), make([]byte, recordHead)...), payload...)
+	putHead(text[headerSize:], uint32(n))
 	size := int64(len(text))
 	path = filepath.Join(s.opt.Dir, fmt.Sprintf("%s%016d-%d%s", quarantinePlace, seg.number, b.start, suffix))
 	s.mu.Lock()
@@ -141,7 +146,7 @@ func (s *Spool) Quarantine(b *spooled) (path string, err error) {
 	s.mu.Lock()
 	s.quarantined = append(s.quarantined, quarantined{path, size})
 	s.stats.QuarantinedBlocks++
-	s.stats.Quarantined += b.rows
+	s.stats.Quarantined += n
 	s.mu.Unlock()
 	return path, s.Done(b)
 }
