@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/authtap/authtap/capture"
 )
@@ -190,6 +192,9 @@ func writeRecent[T uint32 | uint64](w *writer, r recent[T], now capture.Time) {
 	}
 }
 
+// lastDay is that of the last time there is.
+const lastDay = math.MaxInt64 / int64(24*time.Hour)
+
 type reader struct {
 	b   []byte
 	bad bool
@@ -263,6 +268,9 @@ func (r *reader) endpoint(e *Endpoint) {
 				e.sum[p][o] += n
 			}
 		}
+	}
+	if e.day < 0 || e.day > lastDay { // no time is in it
+		e.day, e.counts, e.sum = 0, [memoryDays]dayCount{}, dayCount{}
 	}
 	for p := range e.shapes {
 		readRecent(r, &e.shapes[p])

@@ -299,10 +299,10 @@ func (e *Endpoint) absorb(o *Endpoint) {
 	merge(&e.places, o.places)
 	merge(&e.filtered, o.filtered)
 	for _, k := range o.alone {
-		if k.success != 0 {
+		if k.success > 0 {
 			e.learnAlone(k.set, Success, k.success)
 		}
-		if k.refused != 0 {
+		if k.refused > 0 {
 			e.learnAlone(k.set, Refusal, k.refused)
 		}
 	}
