@@ -1,7 +1,9 @@
 package reassembly_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,5 +114,135 @@ func TestReusedEnds(t *testing.T) {
 	})
 	for seed := range uint64(1000) {
 		reused(seeded{t, seed}, rand.New(rand.NewPCG(seed, 3)).IntN)
+	}
+}
+
+func TestReuse(t *testing.T) {
+	closed := handshake + `
+		> A 100 300 "1"
+		> FA 101 300
+		< FA 300 102
+	`
+	first := []string{started, `> "1"`, "> fin", "< fin"}
+	with := func(more ...string) []string { return append(first[:len(first):len(first)], more...) }
+	open := handshake + `
+		> A 100 300 "1"
+		< A 300 101
+	`
+	cut := []string{started, `> "1"`, "> reuse", "< reuse"}
+	runWire(t, []wireCase{
+		{"the last acknowledgement", closed + `
+			> A 102 301
+			> S 5000
+			< SA 7000 5001
+			> A 5001 7001 "2"
+			`, with(started, `> "2"`), func(s *reassembly.Stats) bool { return s.Conversations == 2 }},
+		{"the same numbers", closed + closed, with(with()...), nil},
+		{"late retransmission", closed + `> A 100 300 "1"`, first, func(s *reassembly.Stats) bool { return s.Late == 1 }},
+		{"late SYN-ACK", closed + `< SA 299 100`, first, func(s *reassembly.Stats) bool { return s.Late == 1 }},
+		{"without the SYN", closed + `
+			< SA 7000 5001
+			> A 5001 7001 "2"
+			`, with(started, `> "2"`), nil},
+		{"without a handshake", closed + `
+			> PA 900005001 7001 "2"
+			`, with(picked, `> "2"`), nil},
+		{"behind the FIN", closed + `> PA 103 301 "2"`, with(picked, `> "2"`), nil},
+		{"after a reset, on its way", handshake + `
+			> A 100 300 "1"
+			> R 101
+			< A 300 101 "2"
+			< A 301 101 "3"
+			`, []string{started, `> "1"`, "> reset", "< reset"}, func(s *reassembly.Stats) bool { return s.Late == 2 }},
+		{"while open", open + `
+			> S 5000
+			< SA 7000 5001
+			> A 5001 7001 "2"
+			`, append(cut[:4:4], started, `> "2"`), func(s *reassembly.Stats) bool { return s.Ended[reassembly.EndReuse] == 1 }},
+		{"while open, with scaled windows", open + `
+			> S 5000 scale=7
+			< SA 900007000 5001 scale=7
+			> A 5001 900007001 "2"
+			< A 900007001 5002
+			> R 4000000
+			`, append(cut[:4:4], started, `> "2"`, "> reset", "< reset"), nil},
+		{"while open, one side captured", `
+			> S 99
+			> A 100 300
+			> A 100 300 "1"
+			> S 5000
+			> A 5001 7001
+			> A 5001 7001 "2"
+			`, append(cut[:4:4], started, `> "2"`), nil},
+		{"while open, SYN lost", open + `
+			< SA 7000 5001
+			> A 5001 7001 "2"
+			`, append(cut[:4:4], started, `> "2"`), nil},
+		{"while open, data on the SYN", open + `> S 5000 0 "2"`, append(cut[:4:4], started, `> "2"`), nil},
+		{"while closing", handshake + `
+			> A 100 300 "1"
+			> FA 101 300
+			> S 5000
+			`, []string{started, `> "1"`, "> fin", "< reuse"}, nil},
+		{"while half open", `
+			> S 99
+			> S 5000
+			< SA 7000 5001
+			> A 5001 7001 "2"
+			`, []string{started, `> "2"`},
+			func(s *reassembly.Stats) bool { return s.Conversations == 2 && s.HalfOpen == 1 && s.BadSYN == 0 }},
+		{"a SYN that nobody answers", open + `
+			> S 5000
+			> A 101 300 "still"
+			`, []string{started, `> "1still"`}, func(s *reassembly.Stats) bool { return s.Conversations == 1 && s.BadSYN == 1 }},
+		{"a SYN-ACK of the client", open + `
+			> SA 5000 7000
+			> A 101 300 "still"
+			`, []string{started, `> "1still"`}, func(s *reassembly.Stats) bool { return s.Conversations == 1 && s.BadSYN == 1 }},
+		{"a SYN-ACK with another number", open + `
+			< A 300 101 "x"
+			< SA 7000 100
+			< A 301 101 "y"
+			`, []string{started, `> "1"`, `< "xy"`}, func(s *reassembly.Stats) bool { return s.Conversations == 1 && s.BadSYN == 1 }},
+		{"neither SYN captured", open + `
+			> A 800000000 900000000 "2"
+			< A 900000000 800000001 "3"
+			> A 800000001 900000001 "4"
+			`, append(cut[:4:4], picked, `< "3"`, `> "4"`), func(s *reassembly.Stats) bool { return s.Implausible == 1 }},
+		{"a forgery", open + `
+			> A 800000000 900000000 "2"
+			> A 101 300 "still"
+			> A 700000000 900000000 "2"
+			`, []string{started, `> "1still"`}, func(s *reassembly.Stats) bool { return s.Implausible == 2 && s.Conversations == 1 }},
+	})
+}
+
+// TestReusedPorts: one client takes the same port for every exchange. The last
+// acknowledgement of a connection must not pass for the beginning of the next:
+// whoever believes it has the directions swapped from there on, and loses a
+// quarter of all requests.
+func TestReusedPorts(t *testing.T) {
+	d, err := reassemblytest.Parse("reuse", `
+{{range seq 1 300}}
+conn c 10.0.0.1:40000 10.0.0.2:80
+>> "request {{.}}"
+<< "response {{.}}"
+fin
+time +{{.}}ms
+{{end}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trace reassemblytest.Trace
+	stats := reassemblytest.Run(d.Packets(), reassembly.Limits{}, trace.New)
+	var want []string
+	for i := range 300 {
+		want = append(want, started, fmt.Sprintf(`> "request %d"`, i+1), fmt.Sprintf(`< "response %d"`, i+1), "> fin", "< fin")
+	}
+	if got := trace.String(); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", got)
+	}
+	if stats.Conversations != 300 || stats.Midstream != 0 || stats.Late != 300 {
+		t.Errorf("%+v", stats)
 	}
 }
