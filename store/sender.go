@@ -18,8 +18,7 @@ type SenderOptions struct {
 	Patience time.Duration
 	// Failed, when set, is told each failed write; it will be tried again.
 	Failed func(error)
-	// Aside, when set, is told the file of each block that was put aside, and
-	// why.
+	// Aside, when set, is told the file of rows that were put aside, and why.
 	Aside func(path string, why error)
 }
 
@@ -34,7 +33,8 @@ type SenderStats struct {
 }
 
 // Sender takes blocks off a spool and writes them to a sink, in order, each
-// until it is taken, with growing pauses between. It has one block in memory.
+// until it is taken, with growing pauses between. Of one that the sink refuses
+// for good, the rows that are meant are put aside. It has one block in memory.
 //
 // A sink with a method Prepare(context.Context) error is told before each block,
 // and may take as long as it needs to be ready for it: to bring its tables up to

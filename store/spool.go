@@ -43,8 +43,8 @@ type SpoolStats struct {
 	// Dropped rows made room for others. Those of a block that was under way
 	// may have arrived.
 	Dropped uint64
-	// Quarantined blocks, and the rows in them, are not taken by the store and
-	// lie in files of their own.
+	// Quarantined rows, of so many blocks, are not taken by the store and lie in
+	// files of their own.
 	QuarantinedBlocks, Quarantined uint64
 	// QuarantineDropped files of such blocks made room for others.
 	QuarantineDropped uint64
