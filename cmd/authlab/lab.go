@@ -17,7 +17,7 @@ import (
 
 // takes plays the scenarios whose names begin with a prefix, each against its
 // editions.
-func takes(prefix string, each func(name string, t *scenario.Take) error) error {
+func takes(prefix string, seed uint64, each func(name string, t *scenario.Take) error) error {
 	for _, s := range scenario.All() {
 		if !strings.HasPrefix(s.Name, prefix) {
 			continue
@@ -27,7 +27,7 @@ func takes(prefix string, each func(name string, t *scenario.Take) error) error 
 			editions = editions[1:]
 		}
 		for _, vulnerable := range editions {
-			t, err := scenario.Play(s, vulnerable)
+			t, err := scenario.Play(s, vulnerable, seed)
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func writeLab(w io.Writer, folder string) error {
 		return err
 	}
 	captures, exchanges := 0, 0
-	err := takes("", func(name string, t *scenario.Take) error {
+	err := takes("", 0, func(name string, t *scenario.Take) error {
 		captures++
 		exchanges += t.Truth.Exchanges
 		return writeTake(filepath.Join(folder, name), t)

@@ -10,11 +10,12 @@
 //	                                  (package scenario) and writes their
 //	                                  captures, their TLS secrets and what
 //	                                  really happened in them
-//	authlab score [-v] [-only PREFIX] [AUTHTAP]
+//	authlab score [-v] [-only PREFIX] [-seed N] [AUTHTAP]
 //	                                  plays them, shows their captures to
 //	                                  authtap, whole and damaged, and tells what
 //	                                  it found, missed and said wrongly; -v
-//	                                  prints what damage changed, too
+//	                                  prints what damage changed, too; another
+//	                                  seed is another run of each
 //	authlab truth [-v] FOLDER [AUTHTAP]
 //	                                  compares what authtap rebuilds with
 //	                                  tshark's view of a folder of captures; -v
@@ -46,7 +47,7 @@ import (
 
 const usage = `usage: authlab pcap DIALOGUE OUT
        authlab lab FOLDER
-       authlab score [-v] [-only PREFIX] [AUTHTAP]
+       authlab score [-v] [-only PREFIX] [-seed N] [AUTHTAP]
        authlab truth [-v] FOLDER [AUTHTAP]
        authlab damage [-seeds N] FOLDER [AUTHTAP]
        authlab load [-rate N] [-for 3s] [-engine afpacket|libpcap] CAPTURE [AUTHTAP]
@@ -77,7 +78,7 @@ func run(w io.Writer, args []string) error {
 	flags.SetOutput(io.Discard)
 	seeds, each := 10, false
 	l := load{rate: 200_000, span: 3 * time.Second}
-	engine, prefix := "", ""
+	engine, prefix, seed := "", "", uint64(0)
 	switch command {
 	case "load":
 		flags.IntVar(&l.rate, "rate", l.rate, "")
@@ -85,6 +86,7 @@ func run(w io.Writer, args []string) error {
 		flags.StringVar(&engine, "engine", engine, "")
 	case "score":
 		flags.StringVar(&prefix, "only", prefix, "")
+		flags.Uint64Var(&seed, "seed", seed, "")
 		flags.BoolVar(&each, "v", each, "")
 	case "damage":
 		flags.IntVar(&seeds, "seeds", seeds, "")
@@ -108,7 +110,7 @@ func run(w io.Writer, args []string) error {
 		if len(args) == 1 {
 			program = args[0]
 		}
-		return scoreAll(w, prefix, program, each)
+		return scoreAll(w, prefix, program, seed, each)
 	case command == "truth" && (len(args) == 1 || len(args) == 2):
 		return compareAll(w, args[0], program, each)
 	case command == "damage" && (len(args) == 1 || len(args) == 2) && seeds >= 0:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,20 +18,31 @@ import (
 	"github.com/authtap/authtap/reassembly/reassemblytest"
 )
 
-// ways are those in which captures of scenarios are damaged.
-var ways = []struct {
+// way is one in which captures of scenarios are damaged.
+type way struct {
 	name   string
 	damage func([]reassemblytest.Packet) []reassemblytest.Packet
-}{
-	{"whole", func(p []reassemblytest.Packet) []reassemblytest.Packet { return p }},
-	{"5 % lost", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.Drop(p, 0.05, 1) }},
-	{"5 % lost, again", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.Drop(p, 0.05, 2) }},
-	{"requests only", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.DropDirection(p, true) }},
-	{"responses only", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.DropDirection(p, false) }},
-	{"mid-stream", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.Midstream(p, len(p)/3) }},
-	{"without handshakes", reassemblytest.WithoutHandshake},
-	{"doubled", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.Duplicate(p, 1, 1) }},
-	{"snap 96", func(p []reassemblytest.Packet) []reassemblytest.Packet { return reassemblytest.Snap(p, 96) }},
+}
+
+// ways gives them; which packets they meet depends on the seed.
+func ways(seed uint64) []way {
+	type packets = []reassemblytest.Packet
+	begin := func(p packets) int { return len(p) / 3 }
+	if seed != 0 {
+		r := rand.New(rand.NewPCG(seed, 0))
+		begin = func(p packets) int { return r.IntN(len(p)) }
+	}
+	return []way{
+		{"whole", func(p packets) packets { return p }},
+		{"5 % lost", func(p packets) packets { return reassemblytest.Drop(p, 0.05, 1+2*seed) }},
+		{"5 % lost, again", func(p packets) packets { return reassemblytest.Drop(p, 0.05, 2+2*seed) }},
+		{"requests only", func(p packets) packets { return reassemblytest.DropDirection(p, true) }},
+		{"responses only", func(p packets) packets { return reassemblytest.DropDirection(p, false) }},
+		{"mid-stream", func(p packets) packets { return reassemblytest.Midstream(p, begin(p)) }},
+		{"without handshakes", reassemblytest.WithoutHandshake},
+		{"doubled", func(p packets) packets { return reassemblytest.Duplicate(p, 1, 1+seed) }},
+		{"snap 96", func(p packets) packets { return reassemblytest.Snap(p, 96) }},
+	}
 }
 
 // said is a finding, as authtap prints it.
@@ -83,8 +95,9 @@ func (t *scorecard) row(detector string) *row {
 }
 
 // scoreAll plays the scenarios whose names begin with a prefix, whole and
-// damaged, and shows them to authtap. each prints what damage changed, too.
-func scoreAll(w io.Writer, prefix, program string, each bool) error {
+// damaged, and shows them to authtap. each prints what damage changed, too; seed
+// makes another run of it.
+func scoreAll(w io.Writer, prefix, program string, seed uint64, each bool) error {
 	dir, err := os.MkdirTemp("", "authlab")
 	if err != nil {
 		return err
@@ -93,7 +106,7 @@ func scoreAll(w io.Writer, prefix, program string, each bool) error {
 	t := newScorecard()
 	together := scenario.Truth{Scenario: "honest traffic together", Honest: true}
 	var captures []string
-	err = takes(prefix, func(name string, take *scenario.Take) error {
+	err = takes(prefix, seed, func(name string, take *scenario.Take) error {
 		if take.Truth.Honest {
 			path := filepath.Join(dir, name)
 			if err := writeTake(path, take); err != nil {
@@ -102,7 +115,7 @@ func scoreAll(w io.Writer, prefix, program string, each bool) error {
 			captures = append(captures, "--tls-keylog", path+".keys", path+".pcap")
 			together.Wants = append(together.Wants, take.Truth.Wants...)
 		}
-		for _, way := range ways {
+		for _, way := range ways(seed) {
 			findings, err := replayPackets(program, dir, take, way.damage(take.Packets))
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", name, way.name, err)

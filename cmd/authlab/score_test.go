@@ -29,7 +29,7 @@ func TestLaboratory(t *testing.T) {
 			continue
 		}
 		for _, vulnerable := range []bool{true, false} {
-			take, err := scenario.Play(s, vulnerable)
+			take, err := scenario.Play(s, vulnerable, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,11 +140,11 @@ func TestScenariosAreRepeatable(t *testing.T) {
 			continue
 		}
 		seen[s.Over] = true
-		one, err := scenario.Play(s, false)
+		one, err := scenario.Play(s, false, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := scenario.Play(s, false)
+		other, err := scenario.Play(s, false, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

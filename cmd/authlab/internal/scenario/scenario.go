@@ -124,11 +124,12 @@ type Stage struct {
 	err   error
 }
 
-// Play plays a scenario against an edition.
-func Play(x Scenario, vulnerable bool) (*Take, error) {
+// Play plays a scenario against an edition. What looks random in it depends on
+// the seed.
+func Play(x Scenario, vulnerable bool, seed uint64) (*Take, error) {
 	h := fnv.New64a()
 	h.Write([]byte(x.Name))
-	s := &Stage{Network: lab.New(h.Sum64()), Vulnerable: vulnerable, kind: x.Over, host: cmp.Or(x.Host, Host)}
+	s := &Stage{Network: lab.New(h.Sum64() + seed), Vulnerable: vulnerable, kind: x.Over, host: cmp.Or(x.Host, Host)}
 	s.API = api.New(x.Name, !vulnerable, s.Now)
 	s.Serve(serverAddress+ports[x.Over], x.Over, s.API)
 	x.Run(s)
