@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -56,6 +57,8 @@ const (
 var sorted = map[string]string{
 	"severity": "toInt8(g_severity) DESC", "verdict": "toString(g_verdict)", "outcome": "toString(g_outcome)",
 	"client": "replaceOne(toString(g_client), '::ffff:', '') NULLS FIRST",
+	// UUIDs go by their second half.
+	"credential": "toString(g_credential)",
 }
 
 // sources by subject. Clients and accounts are counted to about 2 % where there
@@ -109,7 +112,7 @@ var sources = map[store.Subject]store.Source{
 		}),
 	},
 	store.OfCredentials: {
-		From: "credentials FINAL", Loose: "credentials", Behind: final, Many: map[string]string{"credential": "credential_id", "principal": "principal"},
+		From: "credentials FINAL", Loose: "credentials", Behind: final, Sort: sorted, Many: map[string]string{"credential": "credential_id", "principal": "principal"},
 		Columns: seen(map[string]string{"kind": "kind", "credential": "credential_id", "principal": "principal", "place": "place"}),
 		Measures: ledgerMeasures(map[string]string{
 			"credentials": "uniqExact(kind, credential_id)", "mask": "max(mask)", "place": "max(place)", "principal": "max(principal)",
@@ -414,6 +417,10 @@ func value(v reflect.Value, kind string) any {
 		}
 	case reflect.Float32, reflect.Float64:
 		return v.Float()
+	case reflect.Map: // as text, as SQLite has it
+		if text, err := json.Marshal(v.Interface()); err == nil {
+			return string(text)
+		}
 	case reflect.Slice:
 		list := []string{}
 		for i := range v.Len() {

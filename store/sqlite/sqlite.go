@@ -38,7 +38,7 @@ const (
 	// applicationID marks a file as authtap's ("auth").
 	applicationID = 0x61757468
 	// schemaVersion is what the files in schema make, each one version.
-	schemaVersion = 5
+	schemaVersion = 6
 	// busyTimeout is how long a write waits for another process's, in
 	// milliseconds.
 	busyTimeout = 5000

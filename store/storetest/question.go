@@ -3,11 +3,13 @@ package storetest
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/authtap/authtap/capture"
 	"github.com/authtap/authtap/detect"
+	"github.com/authtap/authtap/detect/credential"
 	"github.com/authtap/authtap/detect/endpoint"
 	"github.com/authtap/authtap/store"
 )
@@ -311,6 +314,57 @@ func analyses(t *testing.T, s store.Store) {
 		if d := gocmp.Diff(query("SELECT "+whole).Rows, query("SELECT "+of+"_by_day").Rows); d != "" {
 			t.Errorf("%s (-all +by day):\n%s", of, d)
 		}
+	}
+}
+
+// alike asks for what stores have their own ways of: the order of identifiers,
+// which of several values is the last, maps.
+func alike(t *testing.T, s store.Store) {
+	var b store.Block
+	for i := range byte(4) { // last used at the same time, in opposite orders by the halves of their ids
+		u := Use(1)
+		u.ID = credential.ID{0: i, 8: 9 - i}
+		b.Credentials = append(b.Credentials, u)
+	}
+	o, grown := Occurrence(0), Occurrence(1) // of one finding
+	grown.Finding, grown.Verdict, grown.Severity = o.Finding, detect.Accepted, detect.Critical
+	b.Occurrences = append(b.Occurrences, grown, o)
+	b.Findings = append(b.Findings, Finding(1))
+	b.Findings[0].Evidence = detect.Evidence{{Name: "z", Value: credential.Stored("/a\nb")}, {Name: "\"ü", Value: credential.Number(7)}}
+	put(t, s, &b)
+
+	var ids, first []string
+	for _, c := range []struct {
+		limit int
+		to    *[]string
+	}{{0, &ids}, {2, &first}} {
+		a, err := s.Ask(context.Background(), store.Question{Of: store.OfCredentials, Filter: store.Filter{Limit: c.limit}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range a.Rows {
+			*c.to = append(*c.to, row[1].(string))
+		}
+	}
+	if !slices.IsSorted(ids) || len(ids) != 4 || !slices.Equal(ids[:2], first) {
+		t.Errorf("credentials come as %q, the first two as %q", ids, first)
+	}
+	for _, view := range []string{"findings_by_hour", "findings_by_day"} {
+		a, err := s.Query(context.Background(), "SELECT severity, verdict, findings, events FROM "+view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := gocmp.Diff([][]any{{"critical", "accepted", int64(1), int64(o.Count + grown.Count)}}, a.Rows); d != "" {
+			t.Errorf("%s (-want +got):\n%s", view, d)
+		}
+	}
+	a, err := s.Query(context.Background(), "SELECT evidence FROM findings_latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]string
+	if text, _ := a.Rows[0][0].(string); json.Unmarshal([]byte(text), &got) != nil || len(got) != 2 || got["\"ü"] != "7" {
+		t.Errorf("evidence is %v", a.Rows[0][0])
 	}
 }
 

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ranges", ranges},
 		{"sensors", sensors},
 		{"views", analyses},
+		{"stores are alike where they differ", alike},
 		{"statements only read", reading},
 	} {
 		t.Run(c.name, func(t *testing.T) {
