@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -139,7 +139,10 @@ type Client struct {
 	Hop [2]string
 
 	n         *Network
-	transport *http.Transport
+	at        *server         // nil: there was none
+	transport *http.Transport // of HTTP/2
+	conn      net.Conn        // of HTTP/1.1; nil: none is open
+	in        *bufio.Reader
 	kind      Kind
 	server    netip.AddrPort
 	port      uint16
@@ -157,42 +160,45 @@ func (n *Network) Client(address, server string) *Client {
 		n: n, server: netip.MustParseAddrPort(server), port: uint16(32768 + n.rand.IntN(20000)),
 	}
 	if s := n.servers[c.server]; s != nil {
-		c.kind = s.kind
-		c.transport = c.dialer(s)
+		c.at, c.kind = s, s.kind
+		if c.kind.http2() {
+			c.transport = c.newTransport()
+		}
 	}
 	n.clients = append(n.clients, c)
 	return c
 }
 
-// dialer gives a transport without connections.
-func (c *Client) dialer(s *server) *http.Transport {
-	n := c.n
+// newTransport gives a transport without connections.
+func (c *Client) newTransport() *http.Transport {
 	return &http.Transport{
 		Protocols: protocols(c.kind), DisableCompression: true,
 		// A connection of HTTP/2 is known to be free a moment after its first request
 		// has it. Were the next one not to wait for that, it would dial.
 		MaxConnsPerHost: 1,
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			c.port++
-			n.wires++
-			w := &wire{
-				name: fmt.Sprint(n.wires), kind: c.kind,
-				client: netip.AddrPortFrom(c.Address, c.port), server: c.server,
-			}
-			if c.Hop[0] != "" {
-				w.inner = &wire{
-					name: w.name + " inside", server: netip.MustParseAddrPort(c.Hop[1]),
-					client: netip.AddrPortFrom(netip.MustParseAddr(c.Hop[0]), c.port),
-				}
-			}
-			w.near = near
-			c.wires = append(c.wires, w)
-			addr := net.TCPAddrFromAddrPort(w.client)
-			s.conns <- &tapped{Conn: far, w: w, fromServer: true, remote: addr}
-			return &tapped{Conn: near, w: w, remote: net.TCPAddrFromAddrPort(w.server)}, nil
-		},
+		DialContext:     func(context.Context, string, string) (net.Conn, error) { return c.dial(), nil },
 	}
+}
+
+// dial opens a connection to the server.
+func (c *Client) dial() net.Conn {
+	near, far := net.Pipe()
+	c.port++
+	c.n.wires++
+	w := &wire{
+		name: fmt.Sprint(c.n.wires), kind: c.kind,
+		client: netip.AddrPortFrom(c.Address, c.port), server: c.server,
+	}
+	if c.Hop[0] != "" {
+		w.inner = &wire{
+			name: w.name + " inside", server: netip.MustParseAddrPort(c.Hop[1]),
+			client: netip.AddrPortFrom(netip.MustParseAddr(c.Hop[0]), c.port),
+		}
+	}
+	w.near = near
+	c.wires = append(c.wires, w)
+	c.at.conns <- &tapped{Conn: far, w: w, fromServer: true, remote: net.TCPAddrFromAddrPort(w.client)}
+	return &tapped{Conn: near, w: w, remote: net.TCPAddrFromAddrPort(w.server)}
 }
 
 // Answer is what a client got.
@@ -204,7 +210,7 @@ type Answer struct {
 
 // Do sends a request and waits for the answer. Redirects are not followed.
 func (c *Client) Do(r *http.Request) (*Answer, error) {
-	if c.transport == nil {
+	if c.at == nil {
 		return nil, fmt.Errorf("%s %s: there was no server at %s when the client was made; Serve it first", r.Method, r.URL, c.server)
 	}
 	for name, values := range c.Header {
@@ -221,20 +227,57 @@ func (c *Client) Do(r *http.Request) (*Answer, error) {
 		}
 	}
 	c.n.Exchanges++
-	resp, err := c.transport.RoundTrip(r)
+	exchange := c.http1
+	if c.kind.http2() {
+		exchange = c.http2
+	}
+	resp, body, err := exchange(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL, err)
 	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if err != nil {
-		return nil, err
-	}
-	over := !c.kind.http2() && (resp.Close || r.Close || strings.EqualFold(resp.Header.Get("Connection"), "close"))
-	if err := c.record(over); err != nil {
+	if err := c.record(c.conn == nil && !c.kind.http2()); err != nil {
 		return nil, err
 	}
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+func (c *Client) http2(r *http.Request) (*http.Response, []byte, error) {
+	resp, err := c.transport.RoundTrip(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp, body, err
+}
+
+// http1 does without a transport, which takes a connection for broken when the
+// goroutine that has written a request says so more than 50 ms behind the answer,
+// as on a busy machine, and dials.
+func (c *Client) http1(r *http.Request) (resp *http.Response, body []byte, err error) {
+	if c.conn == nil {
+		c.conn = c.dial()
+		c.in = bufio.NewReader(c.conn)
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		if r.Write(c.conn) != nil {
+			c.conn.Close() // nobody waits for an answer
+		}
+	}()
+	if resp, err = http.ReadResponse(c.in, r); err == nil {
+		body, err = io.ReadAll(resp.Body)
+	}
+	over := err != nil || resp.Close || r.Close
+	if over {
+		c.conn.Close()
+	}
+	<-written
+	if over {
+		c.conn = nil
+	}
+	return resp, body, err
 }
 
 // record puts into the capture what an exchange wrote.
@@ -265,11 +308,11 @@ func (c *Client) leave(at capture.Time) error {
 	for _, w := range c.wires {
 		errs = append(errs, w.end(false, at), w.near.Close())
 	}
-	c.wires = nil
+	c.wires, c.conn = nil, nil
 	if c.transport != nil {
 		// One that net/http does not take for idle yet must not be used again.
 		c.transport.CloseIdleConnections()
-		c.transport = c.dialer(c.n.servers[c.server])
+		c.transport = c.newTransport()
 	}
 	return errors.Join(errs...)
 }
