@@ -55,10 +55,10 @@ func (r *recorded) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write keeps what it writes before the server can answer it.
 func (r *recorded) Write(b []byte) (int, error) {
-	n, err := r.Conn.Write(b)
-	r.add(toServer, b[:n])
-	return n, err
+	r.add(toServer, b)
+	return r.Conn.Write(b)
 }
 
 // listener gives the server's ends of pipes.
@@ -188,6 +188,7 @@ func TestServer(t *testing.T) {
 	defer hs.Close()
 	var conn *recorded
 	tr := &http.Transport{Protocols: protocols, DisableCompression: true, HTTP2: &http.HTTP2Config{MaxEncoderHeaderTableSize: 1 << 14},
+		MaxConnsPerHost: 1, // or a request dials that comes before the connection is known to be free
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			if conn != nil {
 				return nil, fmt.Errorf("a second connection")
