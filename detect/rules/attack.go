@@ -25,16 +25,13 @@ const (
 	loginsByAccountSlow = "logins_by_account_slow" //
 	loginsByHost        = "logins_by_host"         // key: host
 	loginsByPassword    = "logins_by_password"     // key: host, password's fingerprint
+	loginsByGuess       = "logins_by_guess"        // key: client, host, password's fingerprint
+	peopleByClient      = "people_by_client"       // key: client, host
 )
 
 const (
 	attackSpan = 10 * time.Minute
 	slowSpan   = 24 * time.Hour
-	// forgetful is how often somebody fails who does not remember a password,
-	// and company how many others have to log in without an error behind the
-	// same address until that is thought of (decision 0036).
-	forgetful = 5
-	company   = 4
 	// pause is how long an attack may rest and still be the same, and how long
 	// after it a login is under suspicion.
 	pause = 30 * time.Minute
@@ -43,8 +40,7 @@ const (
 // Fields of the events in these windows. The values that a key fixes are left
 // out. In loginsByHost newcomer stands in the place of agent: the client again,
 // where all of its logins are of the last ten minutes. In those of one client
-// guessed stands in the place of client: a success of an account that failed
-// more often there than people do who forgot their password.
+// manner stands in the place of client: what observePeople says.
 const (
 	user = iota
 	password
@@ -52,7 +48,7 @@ const (
 	agent
 	client
 	newcomer = agent
-	guessed  = client
+	manner   = client
 )
 
 type crossed = func(p *detect.Pass, key string, s *window.Summary)
@@ -61,7 +57,7 @@ type crossed = func(p *detect.Pass, key string, s *window.Summary)
 // there.
 func loginWindows(ask map[string]crossed) []detect.Window {
 	windows := []detect.Window{
-		{Name: loginsByOne, Span: attackSpan},
+		{Name: loginsByGuess, Span: attackSpan}, {Name: loginsByOne, Span: attackSpan}, {Name: peopleByClient, Span: attackSpan},
 		{Name: loginsByClient, Span: attackSpan}, {Name: loginsByClientSlow, Span: slowSpan},
 		{Name: loginsByAccount, Span: attackSpan}, {Name: loginsByAccountSlow, Span: slowSpan},
 		{Name: loginsByHost, Span: attackSpan}, {Name: loginsByPassword, Span: attackSpan},
@@ -94,13 +90,7 @@ func observeLogin(p *detect.Pass, x *exchange.Exchange) {
 
 	by := clientKey(p)
 	c := e
-	c.Fields[user], c.Fields[pair], c.Fields[client] = 0, 0, 0
-	own := p.Observe(loginsByOne, detect.Key(by, l.PrincipalID.String()), c)
-	c = e
-	c.Fields[client] = 0
-	if (e.Class == window.Success || e.Class == window.Pending) && guesses(own, attackSpan) > forgetful {
-		c.Fields[guessed] = 1
-	}
+	c.Fields[manner] = observePeople(p, by, l, e)
 	p.Observe(loginsByClient, by, c)
 	fresh := p.Observe(loginsByClientSlow, by, c).First > p.Now().Add(-attackSpan)
 	if account := accountKey(p); account != "" {
@@ -183,22 +173,31 @@ func guesses(s *window.Summary, d time.Duration) int {
 	return int(s.Within(d)[window.Failure])
 }
 
-// crowded reports whether a client is the address of many people: some log in
-// without an error, at least one for four accounts that fail. Of a list or a
-// password of the season it opens fewer.
-func crowded(s *window.Summary) bool {
-	innocent := s.Succeeded(attackSpan) - s.Recovered(attackSpan)
-	return innocent >= company && 4*innocent >= s.DistinctWithin(attackSpan)[user]
-}
-
 // belongs reports whether a success is the attack's: from the user agent that
-// failed, or of an account that failed. Others behind the same address
-// log in too, so where there are many the account must have been guessed.
+// failed, or of an account that failed. Others behind the same address log in
+// too, so where there are many the account must have been guessed as no hand
+// does it, and where there may be, it must not have failed as people do.
 func belongs(s *window.Summary, e *window.Event) bool {
-	if crowded(s) {
-		return e.Fields[guessed] != 0
+	switch now := s.Latest.Fields[manner]; {
+	case now&crowd != 0:
+		return e.Fields[manner]&byMachine != 0
+	case now&hands != 0 && e.Fields[manner]&(byHand|sameAgain) != 0:
+		return false
 	}
 	return s.Failed(agent, e.Fields[agent]) || s.Failed(user, e.Fields[user])
+}
+
+// amongGuesses reports whether a success is one of guesses that are made again
+// and again: its account failed, or its password. Who guesses has accounts of
+// his own, too.
+func amongGuesses(s *window.Summary, e *window.Event) bool {
+	return e.Fields[manner]&erred != 0 || s.Failed(user, e.Fields[user]) || e.Fields[password] == 0 || s.Failed(password, e.Fields[password])
+}
+
+// peoples reports whether a success is that of somebody behind a shared address
+// whose password was right all along.
+func peoples(s *window.Summary, e *window.Event) bool {
+	return s.Latest.Fields[manner]&(crowd|hands) != 0 && e.Fields[manner]&sameAgain != 0
 }
 
 // open reports whether the latest attempt is one of an attack that goes on, and

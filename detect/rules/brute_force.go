@@ -10,11 +10,11 @@ import (
 var _ = register(detect.Detector{
 	Name:  "brute_force",
 	Title: "Passwords are guessed from one client",
-	Doc: `One client fails to log in to one host again and again: ten times within a minute (Medium) or thirty times within five (High), more than three times for each account on average, with three different passwords or more where passwords can be compared. A list of accounts tried with a list of passwords is this attack too. Its events are the failed attempts, those before the threshold included, and the successes that followed with the same user agent or on an account that had failed.
+	Doc: `One client fails to log in to one host again and again: ten times within a minute (Medium) or thirty times within five (High), more than three times for each account on average, with three different passwords or more where passwords can be compared. A list of accounts tried with a list of passwords is this attack too. Its events are the failed attempts, those before the threshold included, and the successes that followed on an account that had failed, or with a password that had.
 
 Passwords that people choose fall to lists of a few thousand. That the client got so far without being slowed down or shut out means that the list can be tried to its end.
 
-An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own, and an attempt that was made before is no guess. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, but seldom more than three times each. Where at least four others log in there without an error, an account counts by itself; several together only once one of them failed more than five times, without those that logged in after their errors. An answer that one account gets to four different passwords is a failure, though it looks like a success.
+An application that goes on with a password that was changed repeats one password for each account; that is reported as a misconfigured client, with severity Info and a key of its own, and an attempt that was made before is no guess. Where passwords cannot be compared (Digest, NTLM) the two look alike. Many people behind one address fail as well, each with passwords of his own and a hand's pace. Where at least four accounts log in there as people do, and one for four that fail, an account counts by itself; several together only with passwords that were tried on others, or as no hand does it. Where many fail as people do and nobody got in yet, it is Medium. An answer that one account gets to four different passwords is a failure, though it looks like a success.
 
 Limit attempts for each account and each client, with delays that grow, and ask for a second factor. Block the client if it is no known one, and look for a finding compromised_after_attack with the same client: it says whether a password was found.`,
 	Severity: detect.High, Confidence: detect.Firm,
@@ -35,20 +35,23 @@ Limit attempts for each account and each client, with delays that grow, and ask 
 		loginsByOne: func(p *detect.Pass, _ string, s *window.Summary) {
 			p.State().(*bruteForceState).own = s
 		},
+		peopleByClient: func(p *detect.Pass, _ string, s *window.Summary) {
+			p.State().(*bruteForceState).people = s
+		},
 		loginsByClient: bruteForce,
 	}),
 })
 
-// bruteForceState is what the account of the latest attempt had from its client.
-type bruteForceState struct{ own *window.Summary }
+// bruteForceState is what the account of the latest attempt had from its client,
+// and what of the client's attempts is odd where it is the address of many.
+type bruteForceState struct{ own, people *window.Summary }
 
 func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 	if s.Latest.Class == window.Unclear && !open(p, "brute_force", key, s) || ignored(p) || attacking(p, key, "brute_force") {
 		return
 	}
-	own := p.State().(*bruteForceState).own
-	crowd := crowded(s)
-	a := look(s, func(e *window.Event) bool { return belongs(s, e) })
+	state, marks := p.State().(*bruteForceState), s.Latest.Fields[manner]
+	a := look(s, func(e *window.Event) bool { return belongs(s, e) && amongGuesses(s, e) })
 	o := p.Options()
 	guessing, constant := detect.Severity(0), false
 	for _, t := range []struct {
@@ -71,15 +74,12 @@ func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 				tried++
 			}
 		}
-		if crowd {
-			recovered := s.Recovered(t.span)
-			switch n := guesses(own, t.span); {
-			case n >= t.failures:
+		if marks&crowd != 0 {
+			if n := guesses(state.own, t.span); n >= t.failures {
 				tried, accounts = n, 1
-			case guesses(own, attackSpan) <= forgetful:
-				tried = 0
-			default:
-				tried, accounts = tried-forgetful*recovered, max(accounts-recovered, 1)
+			} else {
+				odd := state.people.DistinctWithin(t.span)
+				tried, accounts = odd[oddPair], max(odd[oddAccount], 1)
 			}
 		}
 		switch {
@@ -88,7 +88,9 @@ func bruteForce(p *detect.Pass, key string, s *window.Summary) {
 			constant = true
 		case tried < t.failures || tried <= o.Int("per_account")*accounts:
 		case d[password] == 0 || d[password] >= o.Int("passwords"):
-			guessing = t.severity
+			if guessing = t.severity; marks&(hands|crowd) == hands {
+				guessing = detect.Medium // there may be no list
+			}
 		}
 	}
 	if !a.counts() {

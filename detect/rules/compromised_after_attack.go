@@ -18,7 +18,7 @@ var _ = register(detect.Detector{
 
 This is what the attack was for: somebody now has the password of each of these accounts, and most likely a session or a token.
 
-Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed (where many log in behind the address: of one that failed more than five times), it is reported apart, as Medium with the verdict unknown; so is an attempt whose password was right but that still needs a second factor ("password found"), and the success of one client of many whose user agent none of the others has.
+Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed (where many log in behind the address: of one that was guessed as no hand does it), it is reported apart, as Medium with the verdict unknown; so is an attempt whose password was right but that still needs a second factor ("password found"), and the success of one client of many whose user agent none of the others has.
 
 Lock the listed accounts' sessions and tokens, reset their passwords, and look at what was done with them since first_seen. Then stop the attack itself.`,
 	Severity: detect.Critical, Confidence: detect.Firm,
@@ -104,11 +104,11 @@ func compromised(p *detect.Pass, x *exchange.Exchange) {
 	}
 	switch key, account := clientKey(p), accountKey(p); {
 	case attacking(p, key, ""):
-		s, sprayed := c.client, p.Ongoing("password_spraying", key, pause)
+		s, sprayed, stuffed := c.client, p.Ongoing("password_spraying", key, pause), p.Ongoing("credential_stuffing", key, pause)
 		c.look(p, key, s.Hits, func(h *window.Event) (own, sure bool) {
 			recent := h.Time > p.Now().Add(-attackSpan)
 			n := passwordsOf(s.Hits, h.Fields[user])
-			return n < fewPasswords && (recent || s.Failed(password, h.Fields[password])), n < 2 && (belongs(s, h) || sprayed && s.Failed(password, h.Fields[password]))
+			return n < fewPasswords && !peoples(s, h) && (recent || s.Failed(password, h.Fields[password])), n < 2 && (belongs(s, h) && (stuffed || amongGuesses(s, h)) || sprayed && s.Failed(password, h.Fields[password]))
 		})
 	case c.account != nil && p.Ongoing("brute_force_distributed", account, pause):
 		s := c.account

@@ -20,7 +20,7 @@ var _ = register(detect.Detector{
 
 People use one password in many places, so lists that were stolen elsewhere open a percent or so of the accounts here. Each account is tried once with the right password of somewhere else, which no limit for each account sees.
 
-A load test with invented accounts looks the same: name it in ignore_clients. A release that breaks the login makes honest clients fail all at once, each with its own account and one version of the application: when one user agent of a product that has logged in here before makes 80 percent of the failures, with one account for each client, nothing is reported. Where passwords cannot be compared this detector sees nothing.
+A load test with invented accounts looks the same: name it in ignore_clients. People behind one address whose passwords fail all at once try again: where many of them do it is Medium, and nothing where one for four gets in afterwards. A release that breaks the login makes honest clients fail all at once, each with its own account and one version of the application: when one user agent of a product that has logged in here before makes 80 percent of the failures, with one account for each client, nothing is reported. Where passwords cannot be compared this detector sees nothing.
 
 Check passwords against lists of leaked ones, ask for a second factor from unknown devices, and slow down clients that fail over many accounts. Reset the accounts that a finding compromised_after_attack names.`,
 	Severity: detect.High, Confidence: detect.Firm,
@@ -51,9 +51,13 @@ func stuffing(p *detect.Pass, key string, s *window.Summary) {
 	if !a.counts() {
 		return
 	}
-	met := stuffed(p, &a) && failureRatio(s)*100 >= float64(p.Options().Int("failure_percent"))
+	met := stuffed(p, &a) && !recovering(s) && failureRatio(s)*100 >= float64(p.Options().Int("failure_percent"))
 	if met || p.Ongoing("credential_stuffing", key, pause) {
-		p.Report(a.report(p, key))
+		r := a.report(p, key)
+		if s.Latest.Fields[manner]&hands != 0 {
+			r.Severity = detect.Medium // a list is tried once
+		}
+		p.Report(r)
 	}
 }
 

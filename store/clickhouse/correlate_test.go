@@ -145,6 +145,14 @@ func TestCorrelate(t *testing.T) {
 		}
 		f.login(sensors[i%3], "o.test", "198.51.100.1", user, fmt.Sprint("own", i), ok, time.Duration(4*i+4)*time.Second)
 	}
+	for i := range 100 { // the day after their passwords were changed
+		user, at := fmt.Sprint("user", i), time.Duration(3*i)*time.Second
+		for n := range 3 + i%6 {
+			f.login(sensors[n%3], "p.test", "198.51.100.1", user, fmt.Sprint("old", i, n/2), fail, at)
+			at += 9 * time.Second
+		}
+		f.login(sensors[i%3], "p.test", "198.51.100.1", user, fmt.Sprint("new", i), ok, at)
+	}
 	if err := s.Write(context.Background(), &f.block); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 // look is one way to look at login attempts: windows of span, one of which ends
 // every hop, for each value of by. In its texts, $name is an option of the
-// detector.
+// detector, or one of what tells people from a list (decision 0039).
 type look struct {
 	detector string
 	// title and severity replace the detector's.
@@ -55,7 +55,7 @@ var (
 	clientLooks = []look{
 		{detector: "password_spraying", by: byClient, span: quick, hop: 10 * time.Second, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
 		{detector: "password_spraying", by: byClient, span: slow, hop: quick, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
-		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", share: "$failure_percent", met: stuffed, own: clientsOwn},
+		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", share: "$failure_percent", met: stuffed + " AND NOT (recovered >= $company AND recovered * $share >= users)", own: clientsOwn},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "fast_span", least: "$fast_failures", met: "failures >= $fast_failures AND " + guessed, own: clientsOwn, severity: detect.Medium},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "many_span", least: "$many_failures", met: "failures >= $many_failures AND " + guessed, own: clientsOwn},
 	}
@@ -79,9 +79,9 @@ var (
 )
 
 const (
-	// Forgetful people behind one address are no attack (decision 0036): others
-	// log in there without an error, and nobody fails often.
-	guessed     = "NOT (innocent >= 4 AND 4 * innocent >= users AND worst <= 5) AND failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
+	// Forgetful people behind one address are no attack: others get in there,
+	// nobody fails very often, and passwords are tried for one account.
+	guessed     = "NOT (length(lucky) >= $company AND length(lucky) * $share * if(hands >= $company AND hands * $share >= users, $share, 1) >= users AND worst < $many_passwords AND (passwords = 0 OR passwords * 2 > pairs)) AND failures > $per_account * greatest(users, 1) AND (passwords = 0 OR passwords >= $passwords AND pairs > greatest(users, 1))"
 	distributed = "clients >= $clients AND (passwords = 0 OR passwords >= $passwords)"
 	// A success adds the account that it opened.
 	sprayed = "failures <= $per_account * users AND " +
@@ -101,7 +101,7 @@ func (l *look) query(since, until int64, options detect.Values) string {
 	if l.by == bySecret {
 		text = sharing
 	}
-	var names []string
+	names := []string{"$company", strconv.Itoa(detect.Company), "$share", strconv.Itoa(detect.CompanyShare), "$many_passwords", strconv.Itoa(detect.ManyPasswords)}
 	var ignored []string
 	for _, name := range slices.SortedFunc(maps.Keys(options), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
 		if n, ok := options[name].(int); ok { // the longest names first: one may begin another
@@ -139,6 +139,7 @@ func (l *look) query(since, until int64, options detect.Values) string {
 	data := map[string]any{
 		"From": from, "Wanted": wanted, "Share": set.Replace(share), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
 		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Ignored": ignored,
+		"ManyPasswords": detect.ManyPasswords, "Typing": detect.TypingTime.Microseconds(),
 		"Key": keyColumns[l.by], "Prefixed": strings.Join(prefixed, ", "), "Second": columns[len(columns)-1],
 		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "ByPassword": l.by == byPassword, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
 	}
@@ -234,8 +235,9 @@ windows AS
         uniqExactIf((principal_id, credential_id), f AND credential_id != ` + nothing + `) AS pairs,
         uniqExactIf(client_ip, f) AS clients, uniqExactIf(client_ip, f AND t - seen < {{.Quick}}) AS newcomers,
         uniqExactIf(sensor, f) AS sensors,
-        arrayMax(sumMapIf([principal_id], [1], f).2) AS worst,
-        groupUniqArrayIf(principal_id, outcome = 'success') AS lucky, length(lucky) - length(arrayIntersect(lucky, groupUniqArrayIf(principal_id, f))) AS innocent
+        sumMapIf([principal_id], [1], f).2 AS often, arrayMax(often) AS worst,
+        arrayCount((n, a, b) -> n > 1 AND n < {{.ManyPasswords}} AND b - a >= (n - 1) * {{.Typing}}, often, minMapIf([principal_id], [t], f).2, maxMapIf([principal_id], [t], f).2) AS hands,
+        groupUniqArrayIf(principal_id, outcome = 'success') AS lucky, length(arrayIntersect(lucky, groupUniqArrayIf(principal_id, f))) AS recovered
     FROM attempts WHERE ({{.Key}}, intDiv(t, {{.Hop}})) IN (SELECT {{.Key}}, w - arrayJoin(range({{.N}})) AS b FROM candidates)
     GROUP BY {{.Key}}, w
     HAVING sensors >= 2 AND failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
