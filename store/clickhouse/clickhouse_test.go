@@ -161,16 +161,21 @@ func TestOpenRefuses(t *testing.T) {
 	}()
 	connect(t, server.DSN(), Options{})
 	server.Exec("INSERT INTO authtap_migrations (number, name) VALUES (99, 'future')")
-	for name, c := range map[string]struct{ dsn, want string }{
-		"nobody listens":          {"clickhouse://u:secret@127.0.0.1:1/db", "check that ClickHouse runs there"},
-		"nobody answers":          {"clickhouse://u:secret@" + silent.Addr().String() + "/db", "check that ClickHouse runs there"},
-		"another protocol":        {"clickhouse://u:secret@" + http.Addr().String() + "/db", "takes the native protocol"},
-		"wrong password":          {change(func(u *url.URL) { u.User = url.UserPassword("default", "secret") }), "check user and password"},
-		"no such database":        {change(func(u *url.URL) { u.Path = "/nowhere" }), "CREATE DATABASE"},
-		"later version":           {server.DSN(), "later version of authtap"},
-		"TLS to a server without": {change(func(u *url.URL) { u.Scheme = "clickhouses" }), "check that ClickHouse runs there"},
+	// Only who never answers is waited for: how fast the others are, the machine says.
+	const silence = 200 * time.Millisecond
+	for name, c := range map[string]struct {
+		dsn, want string
+		timeout   time.Duration
+	}{
+		"nobody listens":          {"clickhouse://u:secret@127.0.0.1:1/db", "check that ClickHouse runs there", 0},
+		"nobody answers":          {"clickhouse://u:secret@" + silent.Addr().String() + "/db", "check that ClickHouse runs there", silence},
+		"another protocol":        {"clickhouse://u:secret@" + http.Addr().String() + "/db", "takes the native protocol", 0},
+		"wrong password":          {change(func(u *url.URL) { u.User = url.UserPassword("default", "secret") }), "check user and password", 0},
+		"no such database":        {change(func(u *url.URL) { u.Path = "/nowhere" }), "CREATE DATABASE", 0},
+		"later version":           {server.DSN(), "later version of authtap", 0},
+		"TLS to a server without": {change(func(u *url.URL) { u.Scheme = "clickhouses" }), "check that ClickHouse runs there", silence},
 	} {
-		s, err := Open(context.Background(), c.dsn, Options{Timeout: 200 * time.Millisecond})
+		s, err := Open(context.Background(), c.dsn, Options{Timeout: c.timeout})
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: opened", name)
