@@ -50,9 +50,9 @@ var sums = []string{
 	"SELECT count(), sum(success), groupBitXor(cityHash64(*)) FROM credentials_latest",
 	"SELECT count(), groupBitXor(cityHash64(*)) FROM issuers_latest",
 	"SELECT count(), sum(failure), groupBitXor(cityHash64(*)) FROM login_endpoints",
-	"SELECT count(), sum(events), groupBitXor(cityHash64(* EXCEPT (detectors, hosts), arraySort(detectors), arraySort(hosts))) FROM attacks_by_client_by_day",
-	"SELECT count(), sum(events), groupBitXor(cityHash64(* EXCEPT (detectors, clients), arraySort(detectors), arraySort(clients))) FROM accounts_at_risk_by_day",
-	"SELECT count(), sum(findings), groupBitXor(cityHash64(* EXCEPT (weaknesses, let_in), arraySort(weaknesses), arraySort(let_in))) FROM endpoint_posture_by_day",
+	"SELECT count(), sum(events), groupBitXor(cityHash64(*)) FROM attacks_by_client_by_day",
+	"SELECT count(), sum(events), groupBitXor(cityHash64(*)) FROM accounts_at_risk_by_day",
+	"SELECT count(), sum(findings), groupBitXor(cityHash64(*)) FROM endpoint_posture_by_day",
 	"SELECT count(), sum(success), groupBitXor(cityHash64(*)) FROM credentials_by_day",
 	"SELECT count() FROM sensors",
 }
