@@ -21,7 +21,8 @@ const (
 	// batchEvery is the longest that a row waits for others, live: what may be
 	// lost when the process is killed.
 	batchEvery = time.Second
-	// closeWithin bounds the end of a live run, roomWithin how long the end of a
+	// closeWithin bounds the end of a live run, and of a replay that is told to
+	// end, roomWithin how long the end of a
 	// replay waits for room in a full spool of which nothing is sent.
 	closeWithin = 30 * time.Second
 	roomWithin  = 2 * time.Minute
@@ -33,6 +34,7 @@ const (
 type delivery struct {
 	p       *program
 	live    bool
+	ctx     context.Context // done when the run is told to end
 	batcher *store.Batcher
 	sink    store.Sink
 	// On the way to ClickHouse; a file of SQLite's needs neither.
@@ -44,7 +46,7 @@ type delivery struct {
 // is opened at once, a server when there is something to send. When ctx is
 // done, rows wait for room a little longer only.
 func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*delivery, error) {
-	d := &delivery{p: p, live: live}
+	d := &delivery{p: p, live: live, ctx: ctx}
 	batching := store.BatcherOptions{Queue: s.Limit("store-queue", 0), Wait: !live, Retry: live, Failed: p.troubles("rows are not taken, will try again")}
 	if live {
 		batching.Every = batchEvery
@@ -134,11 +136,13 @@ func (p *program) troubles(what string) func(error) {
 // delivery. That rows stay in the spool is an error of a replay; live they are
 // sent at the next start.
 func (d *delivery) close() error {
-	ctx := context.Background()
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	within := func() { time.AfterFunc(closeWithin, end) }
 	if d.live {
-		within, cancel := context.WithTimeout(ctx, closeWithin)
-		defer cancel()
-		ctx = within
+		within()
+	} else {
+		defer context.AfterFunc(d.ctx, within)()
 	}
 	// A store that takes nothing does not hold the end up for ever.
 	batching, cancel := d.whileMoving(ctx)

@@ -31,9 +31,14 @@ func (c *crawling) Write(ctx context.Context, b *store.Block) error {
 func (c *crawling) Close() error { return nil }
 
 // The end of a replay waits for room in a full spool as long as the store takes
-// anything, however slow it is; not for one that takes nothing.
+// anything, however slow it is; not for one that takes nothing, nor when it is
+// told to end.
 func TestEndWaitsForASlowStore(t *testing.T) {
-	for _, every := range []time.Duration{0, 40 * time.Second} {
+	for _, c := range []struct {
+		every time.Duration
+		told  bool
+	}{{0, false}, {40 * time.Second, false}, {40 * time.Second, true}} {
+		every := c.every
 		synctest.Test(t, func(t *testing.T) {
 			spool, err := store.OpenSpool(store.SpoolOptions{Dir: t.TempDir(), Max: 16 << 10, Wait: true})
 			if err != nil {
@@ -41,8 +46,13 @@ func TestEndWaitsForASlowStore(t *testing.T) {
 			}
 			var stderr safeBuffer
 			to := &crawling{every: every}
+			ctx, tell := context.WithCancel(context.Background())
+			defer tell()
+			if c.told {
+				time.AfterFunc(10*time.Second, tell) // while it waits
+			}
 			d := &delivery{
-				p: &program{stderr: &stderr}, sink: to, spool: spool,
+				ctx: ctx, p: &program{stderr: &stderr}, sink: to, spool: spool,
 				sender:  store.NewSender(spool, to, store.SenderOptions{}),
 				batcher: store.NewBatcher(spool, store.BatcherOptions{Retry: true, Wait: true}),
 			}
@@ -59,7 +69,9 @@ func TestEndWaitsForASlowStore(t *testing.T) {
 			switch {
 			case every == 0 && (err == nil || st.Lost == 0 || took > 10*time.Minute):
 				t.Errorf("of a dead store: %v, %+v in %v", err, st, took)
-			case every > 0 && (err != nil || st.Lost > 0 || to.rows != rows || took < 2*roomWithin):
+			case c.told && (err == nil || to.rows == 0 || to.rows == rows || took > closeWithin+2*every):
+				t.Errorf("told to end: %v, %d arrived in %v", err, to.rows, took)
+			case every > 0 && !c.told && (err != nil || st.Lost > 0 || to.rows != rows || took < 2*roomWithin):
 				t.Errorf("of a slow store: %v, %+v, %d arrived in %v", err, st, to.rows, took)
 			}
 		})
