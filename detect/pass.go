@@ -50,6 +50,12 @@ func (p *Pass) Login() *credential.Login { return p.ins.Found.Login }
 // LoginOutcome says what the login oracle makes of the answer.
 func (p *Pass) LoginOutcome() endpoint.LoginOutcome { return p.login }
 
+// LoginUnlike reports whether the login's outcome is unclear, but its answer whole
+// and unlike those that failures are known to get here.
+func (p *Pass) LoginUnlike() bool {
+	return p.login == endpoint.LoginUnclear && p.endpoint.Unlike(&p.ins.Answer)
+}
+
 // Outcome says what the answer means for access to the resource.
 func (p *Pass) Outcome() endpoint.Outcome { return p.outcome }
 

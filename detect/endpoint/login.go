@@ -260,6 +260,14 @@ func (m *loginMemory) guessed(answer uint64, l *credential.Login, now capture.Ti
 	return true
 }
 
+// Unlike reports whether a login's answer has the status of a success and is
+// whole, and no failure is known here that has, too.
+func (e *Endpoint) Unlike(a *Answer) bool {
+	m := e.resolve().login
+	return (m == nil || len(m.failureShapes)+len(m.failurePlaces)+len(m.failureAnswers) == 0) &&
+		a.Status >= 200 && a.Status < 300 && a.Marks&(Damaged|Cached|Uncertain|Midstream|Soft|SaysFailure|LoginForm) == 0
+}
+
 // Logins counts the attempts of which it is known what came of them.
 func (e *Endpoint) Logins() (failures, successes uint64) {
 	if m := e.resolve().login; m != nil {

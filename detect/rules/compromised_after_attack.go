@@ -18,7 +18,7 @@ var _ = register(detect.Detector{
 
 This is what the attack was for: somebody now has the password of each of these accounts, and most likely a session or a token.
 
-Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed (where many log in behind the address: of one that was guessed as no hand does it), it is reported apart, as Medium with the verdict unknown; so is an attempt whose password was right but that still needs a second factor ("password found"), and the success of one client of many whose user agent none of the others has.
+Behind a shared address somebody honest may log in while a neighbour attacks. When the success has neither the user agent of the attack's failures nor the name of an account that failed (where many log in behind the address: of one that was guessed as no hand does it), it is reported apart, as Medium with the verdict unknown; so is an attempt whose password was right but that still needs a second factor ("password found"), an answer of which nobody knows what it means, but that is unlike those to all failures (204, or JSON without known fields, where failures are 401), and the success of one client of many whose user agent none of the others has.
 
 Lock the listed accounts' sessions and tokens, reset their passwords, and look at what was done with them since first_seen. Then stop the attack itself.`,
 	Severity: detect.Critical, Confidence: detect.Firm,
@@ -105,7 +105,7 @@ func compromised(p *detect.Pass, x *exchange.Exchange) {
 	switch key, account := clientKey(p), accountKey(p); {
 	case attacking(p, key, ""):
 		s, sprayed, stuffed := c.client, p.Ongoing("password_spraying", key, pause), p.Ongoing("credential_stuffing", key, pause)
-		c.look(p, key, s.Hits, func(h *window.Event) (own, sure bool) {
+		c.look(p, key, withUnlike(p, s), func(h *window.Event) (own, sure bool) {
 			recent := h.Time > p.Now().Add(-attackSpan)
 			n := passwordsOf(s.Hits, h.Fields[user])
 			return n < fewPasswords && !peoples(s, h) && (recent || s.Failed(password, h.Fields[password])), n < 2 && (belongs(s, h) && (stuffed || amongGuesses(s, h)) || sprayed && s.Failed(password, h.Fields[password]))
@@ -122,6 +122,21 @@ func compromised(p *detect.Pass, x *exchange.Exchange) {
 			c.look(p, distributedKey(p), []window.Event{*e}, func(*window.Event) (own, sure bool) { return c.distributed(p, e) })
 		}
 	}
+}
+
+// withUnlike gives a window's hits, and the latest attempt where its answer may
+// be one: nobody knows what it means, but all failures look otherwise. Where that
+// comes often it is a captcha, or a lock.
+func withUnlike(p *detect.Pass, s *window.Summary) []window.Event {
+	if !p.LoginUnlike() || 10*s.Count[window.Unclear] > s.Count[window.Failure] {
+		return s.Hits
+	}
+	for _, marks := range [...]uint64{softly, softly | crowd, softly | hands, softly | crowd | hands} {
+		if s.Failed(manner, marks) {
+			return s.Hits
+		}
+	}
+	return append(slices.Clone(s.Hits), s.Latest)
 }
 
 // distributed judges a success while many clients attack the host. Honest
@@ -156,9 +171,13 @@ func (c *compromisedState) look(p *detect.Pass, key string, hits []window.Event,
 func (f *fallen) report(p *detect.Pass, key string, h *window.Event, sure bool) {
 	r := detect.Report{Key: key, Verdict: detect.Accepted, Principal: h.Label, Status: int(h.Status), Count: 1, First: h.Time}
 	what, accounts := credential.Word("logged in"), &f.sure
-	if h.Class == window.Pending {
+	switch h.Class {
+	case window.Pending:
 		sure = false
 		what = credential.Word("password found, a second factor is asked for")
+	case window.Unclear:
+		sure = false
+		what = credential.Word("an answer unlike those to all failures")
 	}
 	if !sure {
 		// Those that may be honest stand apart, so that the list of those that

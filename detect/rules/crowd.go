@@ -49,6 +49,8 @@ const (
 	// crowd: many get in as people do. hands: many have trouble as people do.
 	crowd
 	hands
+	// softly is of a failure: its status was none.
+	softly
 )
 
 // observePeople feeds the windows that tell people from a list, and gives the
@@ -85,6 +87,9 @@ func observePeople(p *detect.Pass, by string, l *credential.Login, e window.Even
 	switch e.Class {
 	case window.Failure:
 		q.Class, q.Fields[user] = window.Failure, e.Fields[user]
+		if e.Status < 400 {
+			marks |= softly
+		}
 		if machine || listed {
 			q.Fields[oddAccount], q.Fields[oddPassword], q.Fields[oddPair] = e.Fields[user], e.Fields[password], e.Fields[pair]
 		}
