@@ -191,6 +191,8 @@ func parseDSN(dsn string, o Options) (*driver.Options, error) {
 	switch {
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("the address of ClickHouse names no host: it is of the form %s", form)
+	case strings.Contains(u.Host, ","):
+		return nil, fmt.Errorf("the address of ClickHouse names several hosts: give that of one, which is of the form %s", form)
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("the address of ClickHouse takes no parameters: it is of the form %s", form)
 	case strings.Contains(settings.Auth.Database, "/"):

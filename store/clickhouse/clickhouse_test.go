@@ -105,6 +105,7 @@ func TestAddresses(t *testing.T) {
 		"host:9000":                                "clickhouse://",
 		"clickhouse://":                            "names no host",
 		"clickhouse://:9000/db":                    "names no host",
+		"clickhouse://u:secret@a:9000,b:9000/db":   "names several hosts",
 		"clickhouse://u:secret@host/db?debug=true": "takes no parameters",
 		"clickhouse://u:secret@host/a/b":           "names no database",
 	} {
