@@ -259,6 +259,24 @@ func nftAccepts(t *testing.T, path string) {
 	}
 }
 
+// What stays for ever is a timeout that nft reads.
+func TestBlockListForEver(t *testing.T) {
+	dir := t.TempDir()
+	b := Block{File: filepath.Join(dir, "list"), NFTables: filepath.Join(dir, "list.nft"), For: 100 * 365 * 24 * time.Hour}
+	l, err := newBlockList(b, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.begin(); err != nil {
+		t.Fatal(err)
+	}
+	blockAll(t, l, "203.0.113.9")
+	if text, _ := os.ReadFile(b.NFTables); !strings.Contains(string(text), "{ 203.0.113.9 timeout 36500d0s }") {
+		t.Errorf("%s", text)
+	}
+	nftAccepts(t, b.NFTables)
+}
+
 func TestBlockList(t *testing.T) {
 	dir := t.TempDir()
 	b := Block{File: filepath.Join(dir, "list"), NFTables: filepath.Join(dir, "list.nft"), Most: 4, Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.128/25")}}

@@ -203,7 +203,12 @@ func (l *blockList) nft(now time.Time) []byte {
 		for _, x := range l.list {
 			if set.of(x.Address) {
 				left := max(int64((x.Until.Sub(now)+time.Second-1)/time.Second), 1)
-				fmt.Fprintf(&b, "add element inet %s %s { %v timeout %ds }\n", l.Table, set.name, x.Address, left)
+				const day = 86400
+				timeout := fmt.Sprintf("%ds", left)
+				if left >= 100*day { // nft takes eight digits of a unit at most
+					timeout = fmt.Sprintf("%dd%ds", left/day, left%day)
+				}
+				fmt.Fprintf(&b, "add element inet %s %s { %v timeout %s }\n", l.Table, set.name, x.Address, timeout)
 			}
 		}
 	}
