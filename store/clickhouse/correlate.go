@@ -134,7 +134,7 @@ func merged(found []attack) (out []attack) {
 type said struct {
 	detector, key, sensor string
 	first, last           capture.Time
-	count                 uint64
+	version               uint64
 	verdict               int8
 }
 
@@ -193,11 +193,11 @@ func (s *Store) tellAttacks(ctx context.Context, found []attack, suppress []dete
 		}
 		f.ID = detect.FindingID(Fleet, f.Detector, f.DedupeKey, capture.Time(f.FirstSeen))
 		block.Occurrences = append(block.Occurrences, a.occurrences(&f)...)
-		if before != nil && f.Count <= before.count {
+		if before != nil && f.Version <= before.version {
 			continue // nothing new
 		}
 		block.Findings = append(block.Findings, f)
-		known = append(known, said{f.Detector, f.DedupeKey, Fleet, capture.Time(f.FirstSeen), capture.Time(f.LastSeen), f.Count, int8(f.Verdict)})
+		known = append(known, said{f.Detector, f.DedupeKey, Fleet, capture.Time(f.FirstSeen), capture.Time(f.LastSeen), f.Version, int8(f.Verdict)})
 		st.Told++
 	}
 	if block.Occurrences, err = s.news(ctx, block.Occurrences); err != nil {
@@ -276,7 +276,7 @@ func (s *Store) said(ctx context.Context, found []attack) (list []said, err erro
 		from = min(from, found[i].first)
 	}
 	names = append(names, oneOf...)
-	rows, err := s.conn.Query(ctx, "SELECT detector, dedupe_key, sensor, first_seen, last_seen, count, toInt8(verdict) FROM findings FINAL"+
+	rows, err := s.conn.Query(ctx, "SELECT detector, dedupe_key, sensor, first_seen, last_seen, version, toInt8(verdict) FROM findings FINAL"+
 		" WHERE detector IN (?) AND dedupe_key IN (?) AND last_seen >= fromUnixTimestamp64Micro(?) ORDER BY ALL"+final,
 		names, keys, int64(from.Add(-detect.Closed))/1000)
 	if err != nil {
@@ -286,7 +286,7 @@ func (s *Store) said(ctx context.Context, found []attack) (list []said, err erro
 	for rows.Next() {
 		var d said
 		var first, last time.Time
-		if err := rows.Scan(&d.detector, &d.key, &d.sensor, &first, &last, &d.count, &d.verdict); err != nil {
+		if err := rows.Scan(&d.detector, &d.key, &d.sensor, &first, &last, &d.version, &d.verdict); err != nil {
 			return nil, err
 		}
 		d.first, d.last = capture.TimeOf(first), capture.TimeOf(last)
@@ -296,11 +296,11 @@ func (s *Store) said(ctx context.Context, found []attack) (list []said, err erro
 }
 
 // finding makes a finding, but for its ID, of an attack. Its version is the
-// count: it grows with what is known.
+// count, and what is in doubt: it grows with what is known.
 func (a *attack) finding() detect.Finding {
 	d := a.detector
 	f := detect.Finding{
-		Version: a.count(), Detector: d.Name, Title: d.Title, Severity: a.severity, Confidence: d.Confidence, Verdict: detect.Rejected,
+		Version: a.count() + a.unclear, Detector: d.Name, Title: d.Title, Severity: a.severity, Confidence: d.Confidence, Verdict: detect.Rejected,
 		DedupeKey: a.key, FirstSeen: detect.Timestamp(a.first), LastSeen: detect.Timestamp(a.last), Count: a.count(),
 		Host: a.host, Method: a.method, Path: a.path, Status: int(a.status), Principal: a.principal,
 		References: d.References(), Capture: detect.Capture{File: a.file, Packet: a.packet}, Sensor: Fleet,

@@ -108,6 +108,17 @@ func TestCorrelate(t *testing.T) {
 	for i := range 60 {
 		f.login(sensors[i%3], "e.test", fmt.Sprintf("203.0.113.%d", i%20), fmt.Sprint("mail", i), fmt.Sprint("leak", i), fail, 4*time.Hour+time.Duration(i)*5*time.Second)
 	}
+	// And with logins at the first try that may be a hit: by the client that tries
+	// the list, by one that was never seen before; not by one that was.
+	f.login("edge1", "t.test", "198.51.100.77", "erin", "hers", ok, 0)
+	for i := range 60 {
+		at := 4*time.Hour + time.Duration(i)*5*time.Second
+		f.login(sensors[i%3], "r.test", "192.0.2.10", fmt.Sprint("mail", i), fmt.Sprint("leak", i), []endpoint.LoginOutcome{fail, ok}[i/59], at)
+		f.login(sensors[i%3], "s.test", fmt.Sprintf("203.0.113.%d", i%20), fmt.Sprint("mail", i), fmt.Sprint("leak", i), fail, at)
+		f.login(sensors[i%3], "t.test", fmt.Sprintf("203.0.113.%d", i%20), fmt.Sprint("mail", i), fmt.Sprint("leak", i), fail, at)
+	}
+	f.login("edge1", "s.test", "198.51.100.77", "erin", "hers", ok, 4*time.Hour+time.Minute)
+	f.login("edge1", "t.test", "198.51.100.77", "erin", "hers", ok, 4*time.Hour+time.Minute)
 	// One account from two places, turn by turn.
 	for i := range 4 {
 		f.login(sensors[i%2], "f.test", []string{"192.0.2.7", "203.0.113.9"}[i%2], "dora", "hers", ok, 5*time.Hour+time.Duration(i)*time.Minute)
@@ -173,6 +184,9 @@ func TestCorrelate(t *testing.T) {
 		"credential_shared medium observed f.test|686572732e2e2e2e2e2e2e2e2e2e2e2e count=2 version=2 client=several principal=dora first=5h0m0s last=5h3m0s names=dora clients=2 addresses=192.0.2.7,203.0.113.9 sensors=edge1,edge2",
 		"credential_stuffing high rejected 192.0.2.9|d.test count=18 version=18 client=192.0.2.9 principal= first=3h0m0s last=3h2m50s failures=18 accounts=18 passwords=18 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=1 addresses=192.0.2.9 sensors=edge1,edge2,edge3",
 		"credential_stuffing high rejected e.test|distributed count=60 version=60 client=several principal= first=4h0m0s last=4h4m55s failures=60 accounts=60 passwords=60 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=20 addresses=203.0.113.0,203.0.113.1,203.0.113.10,203.0.113.11,203.0.113.12,203.0.113.13,203.0.113.14,203.0.113.15 sensors=edge1,edge2,edge3",
+		"credential_stuffing high rejected t.test|distributed count=60 version=60 client=several principal= first=4h0m0s last=4h4m55s failures=60 accounts=60 passwords=60 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=20 addresses=203.0.113.0,203.0.113.1,203.0.113.10,203.0.113.11,203.0.113.12,203.0.113.13,203.0.113.14,203.0.113.15 sensors=edge1,edge2,edge3",
+		"credential_stuffing high unknown 192.0.2.10|r.test count=59 version=60 client=192.0.2.10 principal= first=4h0m0s last=4h4m50s failures=59 accounts=59 passwords=59 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=1 addresses=192.0.2.10 sensors=edge1,edge2,edge3",
+		"credential_stuffing high unknown s.test|distributed count=60 version=61 client=several principal= first=4h0m0s last=4h4m55s failures=60 accounts=60 passwords=60 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=20 addresses=203.0.113.0,203.0.113.1,203.0.113.10,203.0.113.11,203.0.113.12,203.0.113.13,203.0.113.14,203.0.113.15 sensors=edge1,edge2,edge3",
 		"password_spraying high rejected 192.0.2.8|c.test count=12 version=12 client=192.0.2.8 principal= first=2h0m0s last=2h5m30s failures=12 accounts=12 passwords=1 names=user0,user1,user10,user11,user2,user3,user4,user5 clients=1 addresses=192.0.2.8 sensors=edge1,edge2,edge3",
 	}
 	if d := cmp.Diff(want, fleetFindings(t, s)); d != "" {
@@ -187,11 +201,11 @@ func TestCorrelate(t *testing.T) {
 			t.Errorf("of a finding's events, by the minute: %q", row)
 		}
 	}
-	if len(happened) != 6 || !slices.ContainsFunc(happened, func(row []string) bool { return row[1] == "13" && row[3] == "5" }) {
+	if len(happened) != 9 || !slices.ContainsFunc(happened, func(row []string) bool { return row[1] == "13" && row[3] == "5" }) {
 		t.Errorf("by the minute: %q", happened)
 	}
 	rows := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)")
-	if st := correlate(t, s, 10*time.Hour); st.Found != 6 || st.Told != 0 {
+	if st := correlate(t, s, 10*time.Hour); st.Found != 9 || st.Told != 0 {
 		t.Errorf("again: %+v", st)
 	}
 	if again := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)"); !cmp.Equal(rows, again) {
@@ -213,6 +227,18 @@ func TestCorrelate(t *testing.T) {
 	want[1] = strings.NewReplacer("count=13 version=13", "count=25 version=25", "last=4m10s failures=12 accounts=1 passwords=12", "last=6h3m40s failures=24 accounts=1 passwords=24").Replace(want[1])
 	if d := cmp.Diff(want, fleetFindings(t, s)); d != "" {
 		t.Error(d)
+	}
+	// A login at the first try whose row came late is news, though no event.
+	f = fleet{number: f.number}
+	f.login("edge2", "d.test", "192.0.2.9", "mail18", "leak18", ok, 3*time.Hour+time.Minute)
+	if err := s.Write(context.Background(), &f.block); err != nil {
+		t.Fatal(err)
+	}
+	if st := correlate(t, s, 10*time.Hour); st.Told != 1 {
+		t.Errorf("a late hit: %+v", st)
+	}
+	if got := server.Query("SELECT verdict, count FROM findings_latest WHERE host = 'd.test'"); len(got) != 1 || got[0][0] != "unknown" || got[0][1] != "18" {
+		t.Errorf("with a late hit: %q", got)
 	}
 	if again := server.Query("SELECT id FROM findings_latest ORDER BY id"); !cmp.Equal(ids, again) {
 		t.Errorf("ids %v, were %v", again, ids)

@@ -30,8 +30,8 @@ type look struct {
 	// share how many of a hundred attempts must be.
 	least, share string
 	// met says of a window whether it is an attack's, own of a success within
-	// it (h) whether it is the attack's.
-	met, own string
+	// it (h) whether it is the attack's, doubt whether it may be.
+	met, own, doubt string
 }
 
 type by uint8
@@ -55,7 +55,7 @@ var (
 	clientLooks = []look{
 		{detector: "password_spraying", by: byClient, span: quick, hop: 10 * time.Second, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
 		{detector: "password_spraying", by: byClient, span: slow, hop: quick, least: "intDiv($accounts, 2)", share: "$failure_percent", met: sprayed, own: spraysOwn},
-		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", share: "$failure_percent", met: stuffed + " AND NOT (recovered >= $company AND recovered * $share >= users)", own: clientsOwn},
+		{detector: "credential_stuffing", by: byClient, span: quick, hop: 10 * time.Second, least: "$pairs", share: "$failure_percent", met: stuffed + " AND NOT (recovered >= $company AND recovered * $share >= users)", own: clientsOwn, doubt: "true"},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "fast_span", least: "$fast_failures", met: "failures >= $fast_failures AND " + guessed, own: clientsOwn, severity: detect.Medium},
 		{detector: "brute_force", by: byClient, hop: 5 * time.Second, spanned: "many_span", least: "$many_failures", met: "failures >= $many_failures AND " + guessed, own: clientsOwn},
 	}
@@ -71,7 +71,7 @@ var (
 		{detector: "credential_stuffing", title: "A list of stolen accounts is tried from many clients", by: byHost, span: quick, hop: 10 * time.Second, least: "$host_failures", share: "$host_failure_percent",
 			met: "failures > $host_failures AND failures > $baseline_factor * usual AND clients >= $clients " +
 				"AND newcomers * 100 >= clients * $new_percent AND users * 10 > clients * 12 AND " + stuffed,
-			own: "has(failed_clients, h.client_ip) AND NOT has(failed_users, h.principal_id)"},
+			own: "has(failed_clients, h.client_ip) AND NOT has(failed_users, h.principal_id)", doubt: "h.fresh = 1 AND NOT has(failed_users, h.principal_id)"},
 	}
 	sharedLooks = []look{
 		{detector: "credential_shared", title: "One account's password is used from two places at once", by: bySecret, spanned: "overlap", hop: time.Second},
@@ -138,7 +138,7 @@ func (l *look) query(since, until int64, options detect.Values) string {
 	}
 	data := map[string]any{
 		"From": from, "Wanted": wanted, "Share": set.Replace(share), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
-		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Ignored": ignored,
+		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Doubt": cmp.Or(l.doubt, "false"), "Ignored": ignored,
 		"ManyPasswords": detect.ManyPasswords, "Typing": detect.TypingTime.Microseconds(),
 		"Key": keyColumns[l.by], "Prefixed": strings.Join(prefixed, ", "), "Second": columns[len(columns)-1],
 		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "ByPassword": l.by == byPassword, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
@@ -278,7 +278,7 @@ sums AS
         groupUniqArrayIf(principal_id, f AND principal_id != ` + nothing + `) AS failed_users,
         groupUniqArrayIf(credential_id, f AND credential_id != ` + nothing + `) AS failed_passwords,
         groupUniqArrayIf(client_ip, f) AS failed_clients,
-        groupArrayIf(10000)((t, principal, principal_id, client_ip, credential_id, outcome, status)::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16),
+        groupArrayIf(10000)((t, principal, principal_id, client_ip, credential_id, outcome, status, t - seen < {{.Quick}})::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16, fresh UInt8),
             outcome IN ('success', 'pending')) AS hits,
         minIf(t, f) AS first, maxIf(t, f) AS last_failure, arraySort(groupUniqArrayIf(sensor, f)) AS sensors,
         arraySlice(arraySort(groupUniqArrayIf(principal, f AND principal != '')), 1, 8) AS names,
@@ -289,9 +289,10 @@ sums AS
     GROUP BY {{.Key}}, begin
 )
 SELECT toString(host), a_client, a_principal, a_secret, one.6 AS principal, toString(one.1) AS method, toString(one.2) AS path,
-    failures, length(failed_users) AS users, length(failed_passwords) AS passwords, length(failed_clients) AS clients, unclear,
+    failures, length(failed_users) AS users, length(failed_passwords) AS passwords, length(failed_clients) AS clients,
+    unclear + toUInt64(arrayCount(h -> ({{.Doubt}}) AND NOT ({{.Own}}), hits)),
     length(arrayFilter(h -> {{.Own}}, hits) AS own) AS own_count,
-    first, greatest(last_failure, arrayMax(arrayMap(h -> h.t, arrayPushBack(own, (0, '', ` + nothing + `, toIPv6('::'), ` + nothing + `, '', 0)::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16))))) AS last,
+    first, greatest(last_failure, arrayMax(arrayMap(h -> h.t, arrayPushBack(own, (0, '', ` + nothing + `, toIPv6('::'), ` + nothing + `, '', 0, 0)::Tuple(t Int64, principal String, principal_id UUID, client_ip IPv6, credential_id UUID, outcome String, status UInt16, fresh UInt8))))) AS last,
     toUInt64(arrayCount(h -> h.outcome = 'success', own)) AS successes, toUInt64(arrayCount(h -> h.outcome = 'pending', own)) AS pending,
     if(successes > 0, arrayFirst(h -> h.outcome = 'success', own).status, one.3) AS status, toString(one.4) AS file, one.5 AS packet,
     arrayMap(x -> toString(x), sensors) AS sensor_names, names, arraySlice(arraySort(arrayDistinct(arrayMap(h -> h.principal, own))), 1, 8) AS lucky,
