@@ -657,6 +657,9 @@ func saysWhichRights(t *testing.T) {
 	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(users))) != 3 || strings.Fields(string(users))[2] == "1" {
 		t.Skip("there is only one user here; root has others")
 	}
+	if self, err := os.Executable(); err != nil || os.Chmod(self, 0o755) != nil { // whatever the umask
+		t.Fatal(self, err)
+	}
 	run := func(engine Engine, capabilities ...uintptr) string {
 		cmd := role("unprivileged", string(engine))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: capabilities}

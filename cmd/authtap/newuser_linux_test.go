@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -81,6 +82,11 @@ func TestNewUser(t *testing.T) {
 		}
 	}
 	os.Chmod(program, 0o755)
+	// As from the package, it is there, and the sensor's user reads it.
+	settings := filepath.Join(dir, "authtap.yaml")
+	if err := errors.Join(os.WriteFile(settings, nil, 0o644), os.Chmod(settings, 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	// A free port, below those that the system gives to whoever asks for any.
 	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
 	for err != nil {
@@ -89,7 +95,7 @@ func TestNewUser(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
 	here := strings.NewReplacer(
-		"/etc/authtap/authtap.yaml", filepath.Join(dir, "authtap.yaml"), "eth1", "lo", "9464", port,
+		"/etc/authtap/authtap.yaml", settings, "eth1", "lo", "9464", port,
 		"clickhouse://authtap:PASSWORD@db:9000/authtap", server.DSN(),
 	)
 	for name, text := range map[string]string{

@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -321,7 +322,8 @@ func TestKeyLogIsReadOn(t *testing.T) {
 	}
 	waitFor("the file is missed", func() bool { return strings.Contains(stderr.String(), "cannot read the key log") })
 	half := bytes.IndexByte(o.keylog, '\n') + 1
-	if err := os.WriteFile(path, o.keylog[:half+10], 0o644); err != nil {
+	begun := path + ".begun" // which others may read, whatever the umask, before it is found
+	if err := errors.Join(os.WriteFile(begun, o.keylog[:half+10], 0o644), os.Chmod(begun, 0o644), os.Rename(begun, path)); err != nil {
 		t.Fatal(err)
 	}
 	waitFor("the first line", func() bool { return store.Stats().Secrets == 1 })
