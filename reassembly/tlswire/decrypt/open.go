@@ -139,11 +139,13 @@ func (c *conn) open(s *side, r *tlswire.Record, buf []byte) (record.Opened, bool
 	return s.opener.Open(buf, &in, s.seq, tries)
 }
 
-// lost takes in that one record could not be captured whole.
+// lost takes in that one record could not be captured whole. That it held no
+// content is believed of its type, for which nobody vouches, only while the end
+// of the handshake is due.
 func (c *conn) lost(s *side, r *tlswire.Record) {
 	s.lose()
 	s.hand.lose()
-	s.passed = s.passed || r.Type == record.ApplicationData && s.stage != inHandshake
+	s.passed = s.passed || s.stage != inHandshake && (s.opened || r.Type == record.ApplicationData)
 	s.seq++
 	c.shard.stats.Bridged++
 }
