@@ -93,7 +93,7 @@ type attack struct {
 	detector *detect.Detector
 	severity detect.Severity
 
-	host, key               string // key is the dedupe key
+	host, key, password     string // key is the dedupe key, password the id of one that this is about alone
 	client                  netip.Addr
 	principal, method, path string
 	failures, users         uint64
@@ -111,23 +111,64 @@ type attack struct {
 
 func (a *attack) count() uint64 { return a.failures + a.own }
 
-// merged makes one of what two windows of the same detector found.
+// near reports whether two attacks of the same key are one: less than a day
+// apart.
+func (a *attack) near(b *attack) bool {
+	return a.detector.Name == b.detector.Name && a.key == b.key && a.first.Sub(b.last) <= detect.Closed && b.first.Sub(a.last) <= detect.Closed
+}
+
+// merged makes one of what two windows of the same detector found, and of what
+// was found of several passwords.
 func merged(found []attack) (out []attack) {
+	var each []attack
 	for _, a := range found {
-		i := slices.IndexFunc(out, func(o attack) bool {
-			return o.detector.Name == a.detector.Name && o.key == a.key && a.first.Sub(o.last) <= detect.Closed && o.first.Sub(a.last) <= detect.Closed
-		})
+		i := slices.IndexFunc(each, func(o attack) bool { return o.password == a.password && o.near(&a) })
 		switch {
 		case i < 0:
-			out = append(out, a)
-		case a.count() > out[i].count():
-			a.first, a.severity = min(a.first, out[i].first), max(a.severity, out[i].severity)
-			out[i] = a
+			each = append(each, a)
+		case a.count() > each[i].count():
+			a.first, a.severity = min(a.first, each[i].first), max(a.severity, each[i].severity)
+			each[i] = a
 		default:
-			out[i].first, out[i].severity = min(a.first, out[i].first), max(a.severity, out[i].severity)
+			each[i].first, each[i].severity = min(a.first, each[i].first), max(a.severity, each[i].severity)
+		}
+	}
+	for _, a := range each {
+		if i := slices.IndexFunc(out, func(o attack) bool { return o.near(&a) }); i >= 0 {
+			out[i].add(&a)
+		} else {
+			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// add makes one of the attempts with two passwords. Accounts and clients may be
+// the same.
+func (a *attack) add(b *attack) {
+	if b.first < a.first {
+		a.first, a.method, a.path, a.file, a.packet = b.first, b.method, b.path, b.file, b.packet
+	}
+	if a.success == 0 && b.success > 0 {
+		a.status = b.status
+	}
+	a.last, a.severity = max(a.last, b.last), max(a.severity, b.severity)
+	a.failures, a.own, a.passwords = a.failures+b.failures, a.own+b.own, a.passwords+b.passwords
+	a.unclear, a.success, a.pending = a.unclear+b.unclear, a.success+b.success, a.pending+b.pending
+	a.users, a.clients = max(a.users, b.users), max(a.clients, b.clients)
+	for m, n := range b.minutes {
+		a.minutes[m] += n
+	}
+	both := func(x, y []string) []string {
+		all := slices.Concat(x, y)
+		slices.Sort(all)
+		all = slices.Compact(all)
+		return all[:min(len(all), 8)]
+	}
+	a.names, a.lucky, a.addresses = both(a.names, b.names), both(a.lucky, b.lucky), both(a.addresses, b.addresses)
+	a.sensors = slices.Concat(a.sensors, b.sensors)
+	slices.Sort(a.sensors)
+	a.sensors = slices.Compact(a.sensors)
 }
 
 // said is a finding that is there.
@@ -389,6 +430,9 @@ func (s *Store) attacks(ctx context.Context, l *look, d *detect.Detector, o Corr
 			a.key = detect.Key(a.host, hex.EncodeToString(password[:]))
 		default:
 			a.key = detect.Key(a.host, "distributed")
+			if l.by == byPassword {
+				a.password = password.String()
+			}
 		}
 		list = append(list, a)
 	}

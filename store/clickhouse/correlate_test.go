@@ -124,6 +124,18 @@ func TestCorrelate(t *testing.T) {
 		f.login(sensors[i%2], "f.test", []string{"192.0.2.7", "203.0.113.9"}[i%2], "dora", "hers", ok, 5*time.Hour+time.Duration(i)*time.Minute)
 	}
 
+	// A password an hour for each of thirty accounts, from addresses of which none
+	// comes again, seen by one sensor; somebody has the third. And others, each
+	// with mistakes of his own.
+	for i := range 120 {
+		o := fail
+		if i == 75 {
+			o = ok
+		}
+		f.login("edge1", "q.test", fmt.Sprintf("203.0.113.%d", i), fmt.Sprint("user", i%30), fmt.Sprint("season", i/30), o, 3*time.Hour+time.Duration(i)*2*time.Minute)
+		f.login("edge1", "q.test", fmt.Sprintf("198.51.100.%d", i), fmt.Sprint("person", i), fmt.Sprint("own", i), []endpoint.LoginOutcome{ok, fail}[i%2], 3*time.Hour+time.Duration(i)*2*time.Minute)
+	}
+
 	// What is none of it: below the thresholds, too slow, one sensor alone, one
 	// wrong password, an office that comes to work, the same traffic at two
 	// sensors, a phone that changes its network, a broken release, forgetful people
@@ -155,6 +167,9 @@ func TestCorrelate(t *testing.T) {
 			}
 		}
 		f.login(sensors[i%3], "o.test", "198.51.100.1", user, fmt.Sprint("own", i), ok, time.Duration(4*i+4)*time.Second)
+	}
+	for i := range 120 { // a house's first password, and many others' mistakes
+		f.login(sensors[i%3], "u.test", fmt.Sprintf("198.51.100.%d", i), fmt.Sprint("user", i), []string{"first", fmt.Sprint("own", i), fmt.Sprint("own", i)}[i%3], fail, 2*time.Hour+time.Duration(i)*3*time.Minute)
 	}
 	for i := range 100 { // the day after their passwords were changed
 		user, at := fmt.Sprint("user", i), time.Duration(3*i)*time.Second
@@ -188,6 +203,7 @@ func TestCorrelate(t *testing.T) {
 		"credential_stuffing high unknown 192.0.2.10|r.test count=59 version=60 client=192.0.2.10 principal= first=4h0m0s last=4h4m50s failures=59 accounts=59 passwords=59 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=1 addresses=192.0.2.10 sensors=edge1,edge2,edge3",
 		"credential_stuffing high unknown s.test|distributed count=60 version=61 client=several principal= first=4h0m0s last=4h4m55s failures=60 accounts=60 passwords=60 names=mail0,mail1,mail10,mail11,mail12,mail13,mail14,mail15 clients=20 addresses=203.0.113.0,203.0.113.1,203.0.113.10,203.0.113.11,203.0.113.12,203.0.113.13,203.0.113.14,203.0.113.15 sensors=edge1,edge2,edge3",
 		"password_spraying high rejected 192.0.2.8|c.test count=12 version=12 client=192.0.2.8 principal= first=2h0m0s last=2h5m30s failures=12 accounts=12 passwords=1 names=user0,user1,user10,user11,user2,user3,user4,user5 clients=1 addresses=192.0.2.8 sensors=edge1,edge2,edge3",
+		"password_spraying high unknown q.test|distributed count=119 version=120 client=several principal= first=3h0m0s last=6h58m0s failures=119 accounts=30 passwords=4 names=user0,user1,user10,user11,user12,user13,user14,user15 clients=30 addresses=203.0.113.0,203.0.113.1,203.0.113.10,203.0.113.100,203.0.113.101,203.0.113.102,203.0.113.103,203.0.113.104 sensors=edge1",
 	}
 	if d := cmp.Diff(want, fleetFindings(t, s)); d != "" {
 		t.Fatal(d)
@@ -201,11 +217,11 @@ func TestCorrelate(t *testing.T) {
 			t.Errorf("of a finding's events, by the minute: %q", row)
 		}
 	}
-	if len(happened) != 9 || !slices.ContainsFunc(happened, func(row []string) bool { return row[1] == "13" && row[3] == "5" }) {
+	if len(happened) != 10 || !slices.ContainsFunc(happened, func(row []string) bool { return row[1] == "13" && row[3] == "5" }) {
 		t.Errorf("by the minute: %q", happened)
 	}
 	rows := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)")
-	if st := correlate(t, s, 10*time.Hour); st.Found != 9 || st.Told != 0 {
+	if st := correlate(t, s, 10*time.Hour); st.Found != 10 || st.Told != 0 {
 		t.Errorf("again: %+v", st)
 	}
 	if again := server.Query("SELECT (SELECT count() FROM findings), (SELECT count() FROM occurrences)"); !cmp.Equal(rows, again) {

@@ -29,6 +29,9 @@ type look struct {
 	// least is how many failures a value must have in a window to be looked at,
 	// share how many of a hundred attempts must be.
 	least, share string
+	// alone says that no sensor looks for it: the attempts of one will do. Then
+	// a value also has to have failed on so many accounts.
+	alone string
 	// met says of a window whether it is an attack's, own of a success within
 	// it (h) whether it is the attack's, doubt whether it may be.
 	met, own, doubt string
@@ -66,6 +69,13 @@ var (
 	hostLooks = []look{
 		{detector: "password_spraying", title: "One password is tried on many accounts from several clients", by: byPassword, span: quick, hop: 10 * time.Second,
 			least: "intDiv($accounts, 2)", share: "$failure_percent", met: "clients >= 2 AND 2 * failures >= host_failures AND " + sprayed, own: "true"},
+		// A password for each hour, from ever new addresses: on a host whose
+		// failures are mostly those of passwords that many accounts failed with.
+		// What honest people mistype is their own.
+		{detector: "password_spraying", title: "One password after the other is tried on many accounts, slowly and from many clients", by: byPassword, span: slow, hop: quick,
+			least: "2 * $accounts", share: "$failure_percent", alone: "2 * $accounts",
+			met: "users >= 2 * $accounts AND clients >= $accounts AND 2 * shared >= host_failures AND " + sprayed,
+			own: "has(failed_clients, h.client_ip) AND NOT has(failed_users, h.principal_id)", doubt: "true"},
 		// One account for each client may be a release that broke the login: of
 		// that nothing can be known here, where there are no user agents.
 		{detector: "credential_stuffing", title: "A list of stolen accounts is tried from many clients", by: byHost, span: quick, hop: 10 * time.Second, least: "$host_failures", share: "$host_failure_percent",
@@ -139,9 +149,12 @@ func (l *look) query(since, until int64, options detect.Values) string {
 	data := map[string]any{
 		"From": from, "Wanted": wanted, "Share": set.Replace(share), "Since": since, "Until": until, "Hop": hop, "N": (span + hop - 1) / hop, "Span": span,
 		"Least": set.Replace(l.least), "Met": set.Replace(l.met), "Own": l.own, "Doubt": cmp.Or(l.doubt, "false"), "Ignored": ignored,
-		"ManyPasswords": detect.ManyPasswords, "Typing": detect.TypingTime.Microseconds(),
+		"Sensors": 2, "Alone": set.Replace(l.alone), "ManyPasswords": detect.ManyPasswords, "Typing": detect.TypingTime.Microseconds(),
 		"Key": keyColumns[l.by], "Prefixed": strings.Join(prefixed, ", "), "Second": columns[len(columns)-1],
 		"PerHost": l.by == byPassword || l.by == byHost, "ByHost": l.by == byHost, "ByPassword": l.by == byPassword, "Day": slow.Microseconds(), "Quick": quick.Microseconds(),
+	}
+	if l.alone != "" {
+		data["Sensors"] = 1
 	}
 	ofHosts := maps.Clone(data)
 	ofHosts["Wanted"] = "host IN (SELECT host FROM keys)"
@@ -214,7 +227,8 @@ WITH keys AS
     GROUP BY host{{else}}SELECT {{.Key}} FROM auth_events FINAL
     WHERE outcome = 'failure' AND time >= fromUnixTimestamp64Micro({{.From}}) AND time < fromUnixTimestamp64Micro({{.Until}})
         {{if ne .Second "client_ip"}}AND {{.Second}} != ` + nothing + `{{end}}
-    GROUP BY {{.Key}} HAVING count() >= {{.Least}} AND uniqExact(sensor) >= 2{{end}}
+    GROUP BY {{.Key}} HAVING count() >= {{.Least}} AND uniqExact(sensor) >= {{.Sensors}}
+        {{- if .Alone}} AND uniqExact(principal_id) >= {{.Alone}}{{end}}{{end}}
 ),
 attempts AS {{template "attempts" .}},
 candidates AS
@@ -240,7 +254,7 @@ windows AS
         groupUniqArrayIf(principal_id, outcome = 'success') AS lucky, length(arrayIntersect(lucky, groupUniqArrayIf(principal_id, f))) AS recovered
     FROM attempts WHERE ({{.Key}}, intDiv(t, {{.Hop}})) IN (SELECT {{.Key}}, w - arrayJoin(range({{.N}})) AS b FROM candidates)
     GROUP BY {{.Key}}, w
-    HAVING sensors >= 2 AND failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
+    HAVING sensors >= {{.Sensors}} AND failures >= {{.Least}} AND failures * 100 >= total * {{.Share}}
         AND w >= intDiv({{.Since}}, {{.Hop}}) AND w < intDiv({{.Until}}, {{.Hop}}) AND w - {{.N}} + 1 >= intDiv({{.From}}, {{.Hop}})
 ),
 {{if .ByPassword}}hosts AS
@@ -256,7 +270,8 @@ windows AS
 ),{{end}}
 crossed AS
 (
-    SELECT {{.Prefixed}}, s.w AS w FROM windows AS s
+    SELECT {{.Prefixed}}, s.w AS w
+    FROM {{if .ByPassword}}(SELECT *, sum(failures) OVER (PARTITION BY host, w) AS shared FROM windows){{else}}windows{{end}} AS s
     {{if .ByPassword}}LEFT JOIN hosts ON hosts.host = s.host AND hosts.w = s.w{{end}}
     {{if .ByHost}}LEFT JOIN usually ON usually.host = s.host AND usually.hour = intDiv((s.w - {{.N}} + 1) * {{.Hop}}, 3600000000){{end}}
     WHERE {{.Met}}
