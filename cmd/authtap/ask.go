@@ -230,8 +230,9 @@ func (p *program) logins() *cobra.Command {
 		Short: "Ask the store for login endpoints and attempts to log in",
 		Long: `logins prints where people log in, how many attempts there were and what came of
 them, and by what the answers to successful and to failed ones are known. --by
-adds attempts up otherwise. The range of time is cut to whole hours. Of many
-clients and accounts ClickHouse gives the number to about 2 %.`,
+adds attempts up otherwise. The range of time is cut to whole hours. Where
+there are more than 100,000 attempts, ClickHouse gives the number of clients and
+accounts to about 2 %.`,
 		Example: `  authtap logins
   authtap logins --by client --host api.example --since 24h
   authtap logins --principal alice --by hour,client,outcome`,

@@ -98,14 +98,20 @@ func (p *program) deliver(ctx context.Context, s *config.Settings, live bool) (*
 	return d, nil
 }
 
-// fileName makes a name for a file of a server's address.
+// fileName makes a name for a file of a server's address, another one for each.
 func fileName(address string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-			return r
+	var b strings.Builder
+	for _, c := range []byte(address) {
+		switch {
+		case c == '.' || c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			b.WriteByte(c)
+		case strings.IndexByte(":/[]", c) >= 0:
+			b.WriteByte('_')
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
-		return '_'
-	}, address)
+	}
+	return b.String()
 }
 
 // numbers are what differs between errors of one kind: ports, rows, files.

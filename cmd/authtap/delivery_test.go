@@ -94,3 +94,15 @@ func TestTroublesAreToldOnce(t *testing.T) {
 		}
 	})
 }
+
+// Databases have folders of their own, whatever they are called.
+func TestSpoolsByDatabase(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:9000/authtap": "127.0.0.1_9000_authtap", "[::1]:9000/a-b": "___1__9000_a-b",
+		"db:9000/ä": "db_9000_%C3%A4", "db:9000/ö": "db_9000_%C3%B6", "db:9000/a b": "db_9000_a%20b", "db:9000/a_b": "db_9000_a_b", "db:9000/..": "db_9000_..",
+	} {
+		if got := fileName(address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		ran++
 	}
-	if ran != 21 {
-		t.Errorf("%d statements were found, want 21", ran)
+	if ran != 22 {
+		t.Errorf("%d statements were found, want 22", ran)
 	}
 }

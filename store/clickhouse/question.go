@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -62,8 +63,8 @@ var sorted = map[string]string{
 }
 
 // sources by subject. Clients and accounts are counted to about 2 % where there
-// are many, for exact sets of all clients of millions of accounts are most of the
-// time and the memory that a question takes.
+// are many (see few), for exact sets of all clients of millions of accounts are
+// most of the time and the memory that a question takes.
 var sources = map[store.Subject]store.Source{
 	store.OfFindings: {
 		From: "findings FINAL", Loose: "findings", Behind: final, Sort: sorted,
@@ -310,6 +311,45 @@ func (s *Store) source(q *store.Question) (source store.Source, all []string, ar
 	return source, all, args
 }
 
+// fewRows is up to how many rows clients and accounts are counted exactly.
+const fewRows = 100_000
+
+// few gives the source, as source does, of a question about so few rows that
+// clients and accounts can be counted exactly; none where there are more.
+func (s *Store) few(ctx context.Context, q *store.Question) (source store.Source, all []string, args []any, err error) {
+	source, all, args = s.source(q)
+	switch {
+	case q.Of == store.OfFindings, strings.HasPrefix(source.From, "auth_events_by_client "), strings.HasPrefix(source.From, "auth_events_by_principal "):
+	case q.Of == store.OfLogins: // of single attempts, not of what they were added up to
+		f := q.Filter
+		f.Hours()
+		source = sources[store.OfLogins]
+		source.From, source.Loose, source.Bucket, source.Many = "auth_events FINAL", "auth_events", "", nil
+		if f.Since != 0 {
+			all = append(all, "time >= "+moment(f.Since))
+		}
+		if f.Until != 0 {
+			all = append(all, "time < "+moment(f.Until))
+		}
+	default:
+		return store.Source{}, nil, nil, nil
+	}
+	where := ""
+	if len(all) > 0 {
+		where = " WHERE " + strings.Join(all, " AND ")
+	}
+	a, _, err := s.answer(ctx, fmt.Sprintf("SELECT count() <= %d FROM (SELECT 1 FROM %s%s LIMIT %d)", fewRows, source.Loose, where, fewRows+1), args...)
+	if err != nil || a.Rows[0][0] != int64(1) {
+		return store.Source{}, nil, nil, err
+	}
+	source.Measures = maps.Clone(source.Measures)
+	exact := strings.NewReplacer("uniqCombinedIf(12)", "uniqExactIf", "uniqCombined(12)", "uniqExact")
+	for name, text := range source.Measures {
+		source.Measures[name] = exact.Replace(text)
+	}
+	return source, all, args, nil
+}
+
 // query gives a question in SQL.
 func (s *Store) query(q *store.Question) (string, []any) {
 	source, conditions, args := s.source(q)
@@ -327,6 +367,11 @@ func (s *Store) Ask(ctx context.Context, q store.Question) (*store.Answer, error
 	source, conditions, args := s.source(&q)
 	var a *store.Answer
 	var columns []string
+	if few, where, values, err := s.few(ctx, &q); err != nil {
+		return nil, s.explain(err)
+	} else if few.From != "" {
+		source, conditions, args = few, where, values
+	}
 	var err error
 	text, all, likely := source.Likely(&q, conditions, args)
 	if likely {

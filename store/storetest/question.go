@@ -318,7 +318,7 @@ func analyses(t *testing.T, s store.Store) {
 }
 
 // alike asks for what stores have their own ways of: the order of identifiers,
-// which of several values is the last, maps.
+// which of several values is the last, maps, the number of different values.
 func alike(t *testing.T, s store.Store) {
 	var b store.Block
 	for i := range byte(4) { // last used at the same time, in opposite orders by the halves of their ids
@@ -331,7 +331,29 @@ func alike(t *testing.T, s store.Store) {
 	b.Occurrences = append(b.Occurrences, grown, o)
 	b.Findings = append(b.Findings, Finding(1))
 	b.Findings[0].Evidence = detect.Evidence{{Name: "z", Value: credential.Stored("/a\nb")}, {Name: "\"ü", Value: credential.Number(7)}}
+	const attempts = 3000
+	for i := range attempts {
+		e := AuthEvent(i)
+		e.Host, e.Principal = "many.example", fmt.Sprint("user", i)
+		e.PrincipalID, e.Client = credential.ID{4, byte(i), byte(i >> 8)}, netip.AddrFrom4([4]byte{198, 18, byte(i), byte(i >> 8)})
+		b.AuthEvents = append(b.AuthEvents, e)
+	}
 	put(t, s, &b)
+
+	for _, by := range [][]string{nil, {"day"}, {"kind", "sensor"}, {"hour"}} {
+		for _, f := range []store.Filter{{}, {Since: Start.Add(-time.Hour), Until: Start.Add(time.Hour)}} {
+			f.Host = "many.example"
+			a, err := s.Ask(context.Background(), store.Question{Of: store.OfLogins, By: by, Filter: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"attempts", "clients", "principals"} {
+				if i := slices.Index(a.Columns, name); len(a.Rows) != 1 || a.Rows[0][i] != int64(attempts) {
+					t.Errorf("%s by %q %+v: %v", name, by, f, a.Rows)
+				}
+			}
+		}
+	}
 
 	var ids, first []string
 	for _, c := range []struct {
