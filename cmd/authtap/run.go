@@ -188,7 +188,7 @@ func runPipeline[R any](ctx context.Context, p *program, t task, opt pipeline.Op
 		err = errTold
 	}
 	if err != nil && !errors.Is(err, errTold) {
-		err = fmt.Errorf("stopped after %d packets: %w", stats.Source.Packets, err)
+		err = fmt.Errorf("after %d packets: %w", stats.Source.Packets, err)
 	}
 	return err
 }
