@@ -22,8 +22,8 @@ const (
 	// lost when the process is killed.
 	batchEvery = time.Second
 	// closeWithin bounds the end of a live run, and of a replay that is told to
-	// end, roomWithin how long the end of a
-	// replay waits for room in a full spool of which nothing is sent.
+	// end; roomWithin how long the end of a replay waits for room in a full spool
+	// of which nothing is sent.
 	closeWithin = 30 * time.Second
 	roomWithin  = 2 * time.Minute
 	// hurryAfter is how long a run that was told to end waits for room.

@@ -162,13 +162,11 @@ func (a *attack) add(b *attack) {
 	both := func(x, y []string) []string {
 		all := slices.Concat(x, y)
 		slices.Sort(all)
-		all = slices.Compact(all)
-		return all[:min(len(all), 8)]
+		return slices.Compact(all)
 	}
-	a.names, a.lucky, a.addresses = both(a.names, b.names), both(a.lucky, b.lucky), both(a.addresses, b.addresses)
-	a.sensors = slices.Concat(a.sensors, b.sensors)
-	slices.Sort(a.sensors)
-	a.sensors = slices.Compact(a.sensors)
+	few := func(all []string) []string { return all[:min(len(all), 8)] }
+	a.names, a.lucky, a.addresses = few(both(a.names, b.names)), few(both(a.lucky, b.lucky)), few(both(a.addresses, b.addresses))
+	a.sensors = both(a.sensors, b.sensors)
 }
 
 // said is a finding that is there.

@@ -5,10 +5,12 @@
 -- There are millions of clients, and most of the time goes into a state for each.
 -- A list of all that is made distinct in the end takes half the time of a set,
 -- and one list of detectors and hosts half that of two.
+-- Lists are sorted: two servers with the same rows, or one after its parts were
+-- merged, give the same.
 {{range each "" "_by_day"}}
 CREATE OR REPLACE VIEW attacks_by_client{{.}}{{on}} AS
-SELECT {{if .}}day, {{end}}client_ip, findings, arrayDistinct(arrayMap(x -> substring(x, 1, position(x, '\n') - 1), what)) AS detectors, severity, let_in, events,
-    arraySlice(arrayDistinct(arrayMap(x -> substring(x, position(x, '\n') + 1), what)), 1, 100) AS hosts, arrayUniq(who) AS principals, first_seen, last_seen
+SELECT {{if .}}day, {{end}}client_ip, findings, arraySort(arrayDistinct(arrayMap(x -> substring(x, 1, position(x, '\n') - 1), what))) AS detectors, severity, let_in, events,
+    arraySlice(arraySort(arrayDistinct(arrayMap(x -> substring(x, position(x, '\n') + 1), what))), 1, 100) AS hosts, arrayUniq(who) AS principals, first_seen, last_seen
 FROM
 (
     SELECT {{if .}}toDate(f.last_seen) AS day, {{end}}client_ip, count() AS findings, groupArray(concat(detector, '\n', host)) AS what, max(f.severity) AS severity,
@@ -23,7 +25,7 @@ COMMENT 'What each client address attacked, and how many of its attacks the serv
 
 CREATE OR REPLACE VIEW accounts_at_risk{{.}}{{on}} AS
 SELECT {{if .}}toDate(f.last_seen) AS day, {{end}}principal, host, max(f.severity) AS severity, max(verdict) AS strongest_verdict, count() AS findings,
-    arrayDistinct(groupArray(detector)) AS detectors, arraySlice(arrayDistinct(groupArray(client_ip)), 1, 100) AS clients,
+    arraySort(arrayDistinct(groupArray(detector))) AS detectors, arraySlice(arraySort(arrayDistinct(groupArray(client_ip))), 1, 100) AS clients,
     sum(f.count) AS events, min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen
 FROM findings AS f FINAL
 WHERE principal != '' AND verdict IN ('accepted', 'likely_accepted', 'unknown')
@@ -32,8 +34,8 @@ SETTINGS do_not_merge_across_partitions_select_final = 1
 COMMENT 'Accounts of which an attack was let in, or may have been{{if .}}; a finding counts on the day (UTC) it was last seen{{end}}';
 
 CREATE OR REPLACE VIEW endpoint_posture{{.}}{{on}} AS
-SELECT {{if .}}toDate(f.last_seen) AS day, {{end}}host, method, path, groupUniqArrayIf(detector, verdict = 'observed') AS weaknesses,
-    groupUniqArrayIf(detector, verdict IN ('accepted', 'likely_accepted')) AS let_in, max(f.severity) AS severity,
+SELECT {{if .}}toDate(f.last_seen) AS day, {{end}}host, method, path, arraySort(groupUniqArrayIf(detector, verdict = 'observed')) AS weaknesses,
+    arraySort(groupUniqArrayIf(detector, verdict IN ('accepted', 'likely_accepted'))) AS let_in, max(f.severity) AS severity,
     count() AS findings, max(f.last_seen) AS last_seen
 FROM findings AS f FINAL
 WHERE verdict IN ('observed', 'accepted', 'likely_accepted')
